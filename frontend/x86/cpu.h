@@ -1,0 +1,283 @@
+/*
+ * Architectural state of one virtual CPU, and the few calls that every part of the front end uses.
+ *
+ * The arithmetic flags are kept as their causes (flag_zero, flag_sign, flag_carry; see flags.h) because most are never
+ * read. All other EFLAGS bits live in `eflags`, whose OSZAPC bits are always 0.
+ */
+#ifndef FRONTEND_X86_CPU_H
+#define FRONTEND_X86_CPU_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "hw/core/bus.h"
+#include "softmmu/mmu.h"
+#include "frontend/x86/fpu_state.h"
+
+enum gpr { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI, GPR_NONE, GPR_SLOTS };
+enum sreg { ES, CS, SS, DS, FS, GS, SREGS };
+
+enum eflags_bit {
+    EFLAGS_CF = 1 << 0,
+    EFLAGS_FIXED = 1 << 1, /* always 1 */
+    EFLAGS_PF = 1 << 2,
+    EFLAGS_AF = 1 << 4,
+    EFLAGS_ZF = 1 << 6,
+    EFLAGS_SF = 1 << 7,
+    EFLAGS_TF = 1 << 8,
+    EFLAGS_IF = 1 << 9,
+    EFLAGS_DF = 1 << 10,
+    EFLAGS_OF = 1 << 11,
+    EFLAGS_IOPL = 3 << 12,
+    EFLAGS_NT = 1 << 14,
+    EFLAGS_RF = 1 << 16,
+    EFLAGS_VM = 1 << 17,
+    EFLAGS_AC = 1 << 18,
+    EFLAGS_VIF = 1 << 19,
+    EFLAGS_VIP = 1 << 20,
+    EFLAGS_ID = 1 << 21,
+    EFLAGS_OSZAPC = EFLAGS_OF | EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF | EFLAGS_CF,
+};
+#define EFLAGS_IOPL_SHIFT 12
+
+enum cr0_bit {
+    CR0_PE = 1 << 0,
+    CR0_MP = 1 << 1,
+    CR0_EM = 1 << 2,
+    CR0_TS = 1 << 3,
+    CR0_ET = 1 << 4,
+    CR0_NE = 1 << 5,
+    CR0_WP = 1 << 16,
+    CR0_AM = 1 << 18,
+    CR0_NW = 1 << 29,
+    CR0_CD = 1 << 30,
+};
+#define CR0_PG 0x80000000u
+
+enum cr4_bit {
+    CR4_VME = 1 << 0,
+    CR4_PVI = 1 << 1,
+    CR4_TSD = 1 << 2,
+    CR4_DE = 1 << 3,
+    CR4_PSE = 1 << 4,
+    CR4_PAE = 1 << 5,
+    CR4_MCE = 1 << 6,
+    CR4_PGE = 1 << 7,
+    CR4_PCE = 1 << 8,
+    CR4_OSFXSR = 1 << 9,
+    CR4_OSXMMEXCPT = 1 << 10,
+};
+
+#define EFER_SCE 1u
+#define EFER_NXE 0x800u
+
+/* Access rights, laid out as LAR returns them shifted right by 8: the descriptor's bytes 5 and 6. */
+enum segment_ar {
+    AR_TYPE = 0x000f,
+    AR_ACCESSED = 0x0001,
+    AR_WRITABLE = 0x0002,   /* data */
+    AR_EXPAND_DOWN = 0x0004, /* data */
+    AR_READABLE = 0x0002,   /* code */
+    AR_CONFORMING = 0x0004, /* code */
+    AR_CODE = 0x0008,
+    AR_S = 0x0010, /* code or data, not system */
+    AR_DPL = 0x0060,
+    AR_P = 0x0080,
+    AR_AVL = 0x1000,
+    AR_L = 0x2000,
+    AR_DB = 0x4000, /* D/B: 32-bit */
+    AR_G = 0x8000,
+};
+#define AR_DPL_SHIFT 5
+
+struct segment {
+    uint16_t selector;
+    uint16_t ar;    /* enum segment_ar; 0 (not present) for a null selector */
+    uint32_t base;
+    uint32_t limit; /* in bytes, G already applied */
+    /* Fast limit check (seg.c, segment_derive): an access of at most 16 bytes at `offset` needs no further check
+     * while offset < fast_read_end (fast_write_end for stores). 0 sends every access to the full check. */
+    uint32_t fast_read_end;
+    uint32_t fast_write_end;
+};
+
+struct table_register { /* GDTR, IDTR */
+    uint32_t base;
+    uint16_t limit;
+};
+
+/* Why the run loop must look up. Set from any thread; polled between blocks. */
+enum cpu_event {
+    CPU_EVENT_INTR = 1 << 0,  /* INTR pin is high */
+    CPU_EVENT_NMI = 1 << 1,   /* NMI edge latched */
+    CPU_EVENT_POLL = 1 << 2,  /* machine thread has timers or host events to serve */
+    CPU_EVENT_RESET = 1 << 3, /* INIT/reset at the next boundary */
+    CPU_EVENT_STOP = 1 << 4,  /* leave cpu_run */
+    CPU_EVENT_FLUSH = 1 << 5, /* decoded code is stale (remap, A20) */
+};
+
+/* Shadows: what the instruction just executed holds back until the next one is done. */
+enum cpu_shadow {
+    SHADOW_STI = 1 << 0,    /* STI: no INTR before the next instruction ends */
+    SHADOW_MOV_SS = 1 << 1, /* MOV SS, POP SS: no INTR, NMI, #DB trap before the next instruction ends */
+};
+
+enum cpu_halt_state { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN };
+
+struct insn;
+struct code_cache;
+struct cpu_model; /* cpuid.h */
+
+/* What the vCPU asks of the board. All called on the machine thread. */
+struct cpu_board {
+    void *opaque;
+    uint8_t (*intack)(void *opaque);           /* INTA cycle: the PIC's vector */
+    void (*ferr)(void *opaque, bool level);    /* FERR# to IRQ 13 logic */
+    void (*poll)(void *opaque);                /* CPU_EVENT_POLL: run timers, host input */
+    void (*idle)(void *opaque);                /* HLT: sleep until something may have happened, then poll */
+    void (*shutdown)(void *opaque);            /* triple fault */
+    uint64_t (*tsc)(void *opaque);             /* time-stamp counter before IA32_TSC offset */
+};
+
+struct cpu_msrs {
+    uint64_t tsc_offset; /* RDTSC = board tsc + offset */
+    uint64_t apic_base;
+    uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t efer;
+    uint64_t pat;
+    uint64_t mtrr_def_type;
+    uint64_t mtrr_fixed[11];   /* 64K_00000, 16K_80000, 16K_A0000, 4K_C0000..4K_F8000 */
+    uint64_t mtrr_base[8], mtrr_mask[8];
+    uint64_t mcg_status, mcg_ctl;
+    uint64_t mc_bank[4][4]; /* CTL STATUS ADDR MISC */
+    uint64_t misc_enable;
+    uint64_t bios_sign_id;
+    uint64_t debugctl;
+    uint64_t perf_evtsel[2], perf_ctr[2];
+};
+
+struct cpu {
+    /* ---- the interpreter's hot line ---- */
+    uint32_t gpr[GPR_SLOTS]; /* gpr[GPR_NONE] is always 0: "no base", "no index" */
+    uint32_t eip; /* while a block runs: EIP of the block's first instruction; insn_eip() gives the current one */
+    uint32_t flag_zero, flag_sign, flag_carry; /* flags.h */
+    uint32_t eflags;                           /* all but OSZAPC */
+    const struct insn *insn;                   /* the instruction being executed */
+    enum mmu_view view;                        /* MMU_USER at CPL 3 */
+    uint8_t cpl;                               /* 0 in real mode, 3 in virtual-8086 mode */
+    _Atomic uint32_t events;                   /* enum cpu_event */
+    /* These four are tested together before every block (run.c): any non-zero one needs attention. */
+    uint8_t shadow;      /* enum cpu_shadow in force now */
+    uint8_t shadow_next; /* shadows set by the current instruction, in force for the next one */
+    uint8_t halt;        /* enum cpu_halt_state */
+    uint8_t stepping;    /* breakpoints are armed: one instruction at a time (debug.c) */
+    struct segment seg[SREGS];
+
+    struct segment ldtr, tr;
+    struct table_register gdtr, idtr;
+    uint32_t cr0, cr2, cr3, cr4;
+    uint32_t dr[8];
+    uint32_t pending_db; /* DR6 bits of a #DB trap due when this instruction ends */
+    struct cpu_msrs msr;
+    bool nmi_blocked; /* until IRET */
+    bool intr_line;
+
+    struct fpu fpu;
+    struct mmu mmu;
+
+    /* ---- exceptions on their way (exception.c) ---- */
+    jmp_buf unwind; /* cpu_raise() lands in the run loop */
+    struct {
+        uint8_t vector;
+        bool has_error;
+        uint32_t error;
+    } fault;
+
+    /* ---- surroundings, given at creation ---- */
+    struct bus *bus;
+    struct phys *phys;
+    const struct cpu_board *board;
+    const struct cpu_model *model;
+    struct code_cache *code;
+    uint64_t executed; /* guest instructions retired, counted per block */
+};
+
+enum cpu_vector {
+    VEC_DE = 0,
+    VEC_DB = 1,
+    VEC_NMI = 2,
+    VEC_BP = 3,
+    VEC_OF = 4,
+    VEC_BR = 5,
+    VEC_UD = 6,
+    VEC_NM = 7,
+    VEC_DF = 8,
+    VEC_TS = 10,
+    VEC_NP = 11,
+    VEC_SS = 12,
+    VEC_GP = 13,
+    VEC_PF = 14,
+    VEC_MF = 16,
+    VEC_AC = 17,
+    VEC_MC = 18,
+    VEC_XM = 19,
+};
+
+/* ---- faults (exception.c). They unwind to the run loop; the instruction has changed nothing. ---- */
+_Noreturn void cpu_raise(struct cpu *cpu, enum cpu_vector vector);                         /* no error code */
+_Noreturn void cpu_raise_error(struct cpu *cpu, enum cpu_vector vector, uint32_t error);   /* with error code */
+
+static inline bool cpu_is_pm(const struct cpu *cpu) /* protected mode, V86 included */
+{
+    return cpu->cr0 & CR0_PE;
+}
+static inline bool cpu_is_v86(const struct cpu *cpu)
+{
+    return cpu->eflags & EFLAGS_VM;
+}
+static inline bool cpu_is_real_or_v86(const struct cpu *cpu)
+{
+    return !cpu_is_pm(cpu) || cpu_is_v86(cpu);
+}
+static inline unsigned cpu_iopl(const struct cpu *cpu)
+{
+    return (cpu->eflags & EFLAGS_IOPL) >> EFLAGS_IOPL_SHIFT;
+}
+static inline bool cpu_code32(const struct cpu *cpu)
+{
+    return cpu->seg[CS].ar & AR_DB;
+}
+static inline bool cpu_stack32(const struct cpu *cpu)
+{
+    return cpu->seg[SS].ar & AR_DB;
+}
+static inline uint32_t cpu_sp_mask(const struct cpu *cpu)
+{
+    return cpu_stack32(cpu) ? 0xffffffffu : 0xffffu;
+}
+
+/* ---- life (cpu.c) ---- */
+
+/* Everything is owned by the caller and outlives the cpu. NULL when out of memory. */
+struct cpu *cpu_create(struct bus *bus, struct phys *phys, const struct cpu_board *board, const struct cpu_model *model);
+void cpu_destroy(struct cpu *cpu);
+/* Power-on / RESET# state, SDM vol. 3 "Processor State After Reset": CS:EIP at FFFFFFF0. */
+void cpu_reset(struct cpu *cpu);
+/* Runs guest code until CPU_EVENT_STOP. */
+void cpu_run(struct cpu *cpu);
+/* Executes exactly one instruction (or delivers one interrupt, or passes one halted poll). */
+void cpu_step(struct cpu *cpu);
+void cpu_set_event(struct cpu *cpu, uint32_t events); /* any thread */
+void cpu_set_intr(struct cpu *cpu, bool level);       /* the PIC's INT output */
+/* QEMU's `info registers` text. */
+void cpu_print_registers(struct cpu *cpu, FILE *out);
+
+/* ---- EFLAGS as a whole (flags.c) ---- */
+uint32_t cpu_get_eflags(const struct cpu *cpu); /* with OSZAPC and the fixed bit */
+/* Stores the bits of `value` selected by `mask` (may include OSZAPC), leaves the rest; never changes the fixed bits. */
+void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
+
+#endif

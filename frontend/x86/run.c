@@ -1,0 +1,208 @@
+/*
+ * The interpreter's run loop: blocks while nothing needs attention, one instruction at a time while something does.
+ *
+ * Faults unwind to cpu->unwind with cpu->eip at the start of the block and cpu->insn at the faulting instruction.
+ * Between blocks cpu->insn points to `between`, whose offset is 0, so a fault raised there (fetch, interrupt delivery)
+ * needs no special case.
+ */
+#include "frontend/x86/code.h"
+#include "frontend/x86/interp.h"
+#include "frontend/x86/trace.h"
+#include "frontend/x86/simd.h"
+#include "frontend/x86/fpu.h"
+#include "frontend/x86/sys_internal.h"
+#include "hw/core/log.h"
+
+static const struct insn between = {.row = ISA_ROW_UD};
+
+_Static_assert(offsetof(struct cpu, stepping) == offsetof(struct cpu, shadow) + 3, "tested as one word");
+
+void interp_ud(struct cpu *cpu, const struct insn *in)
+{
+    (void)in;
+    cpu_raise(cpu, VEC_UD);
+}
+
+void interp_block_end(struct cpu *cpu, const struct insn *in)
+{
+    const struct code_block *block = cpu->code->running;
+
+    /* A block that was killed while it ran stops early: what was counted on entry but not executed is taken back. */
+    if (block)
+        cpu->executed -= block->n_insns - (uint32_t)(in - block->insn);
+    cpu->eip += in->offset;
+}
+
+void cpu_set_event(struct cpu *cpu, uint32_t events)
+{
+    atomic_fetch_or_explicit(&cpu->events, events, memory_order_release);
+}
+
+void cpu_set_intr(struct cpu *cpu, bool level)
+{
+    cpu->intr_line = level;
+    if (level)
+        cpu_set_event(cpu, CPU_EVENT_INTR);
+    else
+        atomic_fetch_and_explicit(&cpu->events, ~(uint32_t)CPU_EVENT_INTR, memory_order_relaxed);
+}
+
+static inline bool needs_attention(const struct cpu *cpu)
+{
+    uint32_t word;
+
+    memcpy(&word, &cpu->shadow, sizeof word);
+    word |= atomic_load_explicit(&cpu->events, memory_order_relaxed);
+    word |= cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
+    return unlikely(word | cpu->pending_db);
+}
+
+static void run_block(struct cpu *cpu, struct code_block *block)
+{
+    if (log_is_on(LOG_EXEC | LOG_CPU))
+        trace_block(cpu, block);
+    cpu->code->running = block;
+    cpu->executed += block->n_insns;
+    cpu->insn = block->insn;
+    block->insn[0].fn(cpu, block->insn);
+    cpu->code->running = NULL;
+}
+
+/* Executes the instruction at CS:EIP by itself. */
+static void run_single(struct cpu *cpu)
+{
+    const struct insn *in;
+
+    if (cpu->stepping && !(cpu->eflags & EFLAGS_RF)) {
+        uint32_t hit = debug_exec_match(cpu, cpu->seg[CS].base + cpu->eip);
+
+        if (hit) { /* a fault: reported before the instruction runs */
+            cpu->dr[6] |= hit;
+            cpu_raise(cpu, VEC_DB);
+        }
+    }
+    in = code_decode_single(cpu);
+    cpu->eflags &= ~(uint32_t)EFLAGS_RF;
+    if (cpu->eflags & EFLAGS_TF)
+        cpu->pending_db |= DR6_BS;
+    cpu->executed++;
+    cpu->insn = in;
+    in->fn(cpu, in);
+}
+
+static void advance_shadow(struct cpu *cpu)
+{
+    cpu->shadow = cpu->shadow_next;
+    cpu->shadow_next = 0;
+}
+
+/* Host events. False when the loop must be left. */
+static bool serve_events(struct cpu *cpu)
+{
+    uint32_t events = atomic_load_explicit(&cpu->events, memory_order_acquire);
+
+    if (events & (CPU_EVENT_POLL | CPU_EVENT_RESET | CPU_EVENT_FLUSH | CPU_EVENT_STOP)) {
+        atomic_fetch_and_explicit(&cpu->events,
+                                  ~(uint32_t)(CPU_EVENT_POLL | CPU_EVENT_RESET | CPU_EVENT_FLUSH | CPU_EVENT_STOP),
+                                  memory_order_acquire);
+        if (events & CPU_EVENT_POLL)
+            cpu->board->poll(cpu->board->opaque);
+        if (events & CPU_EVENT_FLUSH) {
+            mmu_flush(&cpu->mmu);
+            code_empty(cpu);
+        }
+        if (events & CPU_EVENT_RESET)
+            cpu_reset(cpu);
+        if (events & CPU_EVENT_STOP)
+            return false;
+    }
+    return true;
+}
+
+/* One pass with something needing attention: host events, interrupts, then one instruction or one block. False when
+ * the loop must be left. */
+static bool attend(struct cpu *cpu)
+{
+    bool serviced;
+
+    advance_shadow(cpu);
+    if (!serve_events(cpu))
+        return false;
+    serviced = interrupts_service(cpu);
+    if (cpu->halt != CPU_RUNNING) {
+        cpu->board->idle(cpu->board->opaque);
+        return true;
+    }
+    if (serviced)
+        return true;
+    if (cpu->shadow | cpu->stepping || cpu->eflags & (EFLAGS_TF | EFLAGS_RF)) {
+        run_single(cpu);
+    } else {
+        struct code_block *block = code_find(cpu);
+
+        if (block && cpu->eip + block->span_bytes <= (uint64_t)cpu->seg[CS].limit + 1)
+            run_block(cpu, block);
+        else
+            run_single(cpu);
+    }
+    return true;
+}
+
+/* Where cpu_raise() comes out. */
+static void unwound(struct cpu *cpu)
+{
+    struct code_block *block = cpu->code->running;
+
+    if (block) {
+        cpu->executed -= block->n_insns - (uint32_t)(cpu->insn - block->insn);
+        cpu->code->running = NULL;
+    }
+    cpu->eip += cpu->insn->offset;
+    cpu->insn = &between;
+    cpu->shadow = cpu->shadow_next = 0;
+    exception_deliver(cpu);
+}
+
+void cpu_run(struct cpu *cpu)
+{
+    simd_enter(cpu);
+    fpu_enter(cpu);
+    if (setjmp(cpu->unwind))
+        unwound(cpu);
+    for (;;) {
+        cpu->insn = &between;
+        if (needs_attention(cpu)) {
+            if (!attend(cpu))
+                break;
+            continue;
+        }
+        struct code_block *block = code_find(cpu);
+
+        if (likely(block && cpu->eip + block->span_bytes <= (uint64_t)cpu->seg[CS].limit + 1))
+            run_block(cpu, block);
+        else
+            run_single(cpu);
+    }
+    fpu_leave(cpu);
+    simd_leave(cpu);
+}
+
+void cpu_step(struct cpu *cpu)
+{
+    simd_enter(cpu);
+    fpu_enter(cpu);
+    if (setjmp(cpu->unwind)) {
+        unwound(cpu); /* again, if the delivery itself faults */
+    } else {
+        cpu->insn = &between;
+        advance_shadow(cpu);
+        if (serve_events(cpu) && !interrupts_service(cpu)) {
+            if (cpu->halt != CPU_RUNNING)
+                cpu->board->idle(cpu->board->opaque);
+            else
+                run_single(cpu);
+        }
+    }
+    fpu_leave(cpu);
+    simd_leave(cpu);
+}
