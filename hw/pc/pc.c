@@ -1,0 +1,589 @@
+/*
+ * The i440FX PC ("pc"): every chip, where it answers and what its wires end at, top to bottom.
+ *
+ * Memory: RAM from 0; A0000-BFFFF display card; C0000-FFFFF by the host bridge's PAM registers RAM or firmware; RAM
+ * from 1 MiB; the firmware image ends at 4 GiB.
+ */
+#include "hw/pc/pc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/x86/cpu.h"
+#include "hw/block/ide.h"
+#include "hw/char/debug_exit.h"
+#include "hw/char/debugcon.h"
+#include "hw/char/uart16550.h"
+#include "hw/core/log.h"
+#include "hw/display/vga.h"
+#include "hw/input/kbc8042.h"
+#include "hw/input/port92.h"
+#include "hw/intc/pic8259.h"
+#include "hw/pc/fw_cfg.h"
+#include "hw/pc/kernel_loader.h"
+#include "hw/pci/i440fx.h"
+#include "hw/pci/piix3.h"
+#include "hw/timer/pit8254.h"
+#include "hw/timer/port61.h"
+#include "hw/timer/rtc146818.h"
+#include "softmmu/phys.h"
+
+#define FIRMWARE_PATH     "/usr/share/seabios/bios-256k.bin"
+#define VGA_FIRMWARE_PATH "/usr/share/seabios/vgabios-stdvga.bin"
+#define FIRMWARE_MIN      0x10000u
+#define FIRMWARE_MAX      0x80000u
+#define FIRMWARE_LOW      0x20000u /* as much of its end as also appears below 1 MiB */
+#define TSC_HZ            NS_PER_SECOND
+
+enum isa_irq {
+    IRQ_PIT = 0,
+    IRQ_KEYBOARD = 1,
+    IRQ_COM2 = 3,
+    IRQ_COM1 = 4,
+    IRQ_RTC = 8,
+    IRQ_MOUSE = 12,
+    IRQ_FPU = 13,
+    IRQ_IDE0 = 14,
+    IRQ_IDE1 = 15
+};
+
+#define PIIX3_SLOT 1
+#define VGA_SLOT   2
+
+#define SHADOW_BASE  0xc0000u
+#define SHADOW_UNIT  0x4000u
+#define SHADOW_UNITS 16u
+
+struct pc;
+struct shadow { /* a PAM segment in write-only mode */
+    struct pc *pc;
+    phys_addr base;
+};
+
+struct pc {
+    struct pc_config config;
+    struct cpu *cpu;
+    struct cpu_board board;
+    struct phys *phys;
+    struct bus *bus;
+
+    struct pic8259_pair *pic;
+    struct pit8254 *pit;
+    struct port61 *port61;
+    struct rtc146818 *rtc;
+    struct kbc8042 *kbc;
+    struct port92 *port92;
+    struct uart16550 *uart[PC_SERIAL_LINES];
+    struct debugcon *debugcon;
+    struct debug_exit *debug_exit;
+    struct pci_bus *pci;
+    struct i440fx *i440fx;
+    struct piix3 *piix3;
+    struct ide_channel *ide[2];
+    struct vga *vga;
+    struct fw_cfg *fw_cfg;
+
+    uint8_t *firmware; /* page-aligned */
+    uint32_t firmware_len;
+    uint8_t *vga_firmware;
+    uint32_t vga_firmware_len;
+    struct shadow shadow[SHADOW_UNITS];
+    bool reset_pending;
+    bool is_over; /* leave pc_run */
+    int status;
+};
+
+/* ---- wires ---- */
+
+static void set_intr(void *opaque, int line, bool level)
+{
+    struct pc *pc = opaque;
+
+    cpu_set_intr(pc->cpu, level);
+}
+
+static uint8_t acknowledge(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    return pic8259_acknowledge(pc->pic);
+}
+
+static void set_ferr(void *opaque, bool level)
+{
+    struct pc *pc = opaque;
+    struct irq irq = pic8259_input(pc->pic, IRQ_FPU);
+
+    irq_set(&irq, level);
+}
+
+static uint64_t read_tsc(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    return (uint64_t)clock_now_ns(pc->config.clock); /* TSC_HZ is 1 GHz */
+}
+_Static_assert(TSC_HZ == NS_PER_SECOND, "read_tsc counts nanoseconds");
+
+/* Both of its sources, keyboard controller and port 92, drive the gate when they are written; the last one holds. */
+static void set_a20(void *opaque, int line, bool level)
+{
+    struct pc *pc = opaque;
+
+    phys_set_a20(pc->phys, level);
+}
+
+/* ---- reset and the end ---- */
+
+static void board_reset(struct pc *pc)
+{
+    pic8259_pair_reset(pc->pic);
+    pit8254_reset(pc->pit);
+    port61_reset(pc->port61);
+    rtc146818_reset(pc->rtc);
+    kbc8042_reset(pc->kbc);
+    port92_reset(pc->port92);
+    for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
+        if (pc->uart[i])
+            uart16550_reset(pc->uart[i]);
+    pci_bus_reset(pc->pci);
+    i440fx_reset(pc->i440fx);
+    piix3_reset(pc->piix3);
+    for (unsigned i = 0; i < 2; i++)
+        ide_reset(pc->ide[i]);
+    if (pc->vga)
+        vga_reset(pc->vga);
+    fw_cfg_reset(pc->fw_cfg);
+    cpu_reset(pc->cpu);
+}
+
+void pc_quit(struct pc *pc, int status)
+{
+    pc->status = status;
+    pc->is_over = true;
+    cpu_set_event(pc->cpu, CPU_EVENT_STOP);
+}
+
+void pc_wake(struct pc *pc)
+{
+    cpu_set_event(pc->cpu, CPU_EVENT_POLL);
+}
+
+/* Takes effect at the next block boundary: the device that asks is in the middle of an instruction. */
+void pc_request_reset(struct pc *pc)
+{
+    if (pc->config.no_reboot) {
+        pc_quit(pc, EXIT_SUCCESS);
+        return;
+    }
+    pc->reset_pending = true;
+    cpu_set_event(pc->cpu, CPU_EVENT_POLL);
+}
+
+static void reset_line(void *opaque, int line, bool level)
+{
+    if (level)
+        pc_request_reset(opaque);
+}
+
+static void reset_from_chipset(void *opaque, bool is_hard)
+{
+    struct pc *pc = opaque;
+
+    /* Both kinds restart the firmware; a soft one keeps the chips, which a PC's firmware then sets up again anyway. */
+    (void)is_hard;
+    pc_request_reset(pc);
+}
+
+static void guest_exit(void *opaque, int status)
+{
+    pc_quit(opaque, status);
+}
+
+static void triple_fault(void *opaque)
+{
+    log_printf(LOG_CPU_RESET, "triple fault: the processor shuts down and the board resets it\n");
+    pc_request_reset(opaque);
+}
+
+static void serve_pending(struct pc *pc)
+{
+    if (pc->reset_pending) {
+        pc->reset_pending = false;
+        board_reset(pc);
+    }
+}
+
+static void board_poll(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    pc->config.poll(pc->config.opaque);
+    serve_pending(pc);
+}
+
+static void board_idle(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    /* Whatever was asked for since the last poll comes first: it may be what ends the wait. */
+    if (!pc->reset_pending && !pc->is_over)
+        pc->config.idle(pc->config.opaque);
+    serve_pending(pc);
+}
+
+/* ---- memory ---- */
+
+/* PAM with writes to RAM but reads from firmware: the guest copies firmware onto its own shadow. */
+static const uint8_t *firmware_byte(const struct pc *pc, phys_addr address)
+{
+    uint32_t low = pc->firmware_len < FIRMWARE_LOW ? pc->firmware_len : FIRMWARE_LOW;
+
+    return address >= 0x100000 - low ? pc->firmware + pc->firmware_len - (0x100000 - address) : NULL;
+}
+
+static uint32_t shadow_read(void *self, uint32_t offset, unsigned width)
+{
+    const struct shadow *shadow = self;
+    const uint8_t *byte = firmware_byte(shadow->pc, shadow->base + offset);
+
+    return byte ? *byte : 0xff;
+}
+
+static void shadow_write(void *self, uint32_t offset, uint32_t value, unsigned width)
+{
+    const struct shadow *shadow = self;
+
+    *phys_ram_host(shadow->pc->phys, shadow->base + offset) = (uint8_t)value;
+}
+
+static const struct bus_ops shadow_ops = {.name = "shadow", .read = shadow_read, .write = shadow_write, .max_width = 1};
+
+static void map_pam_segment(void *opaque, phys_addr base, uint32_t size, bool reads_ram, bool writes_ram)
+{
+    struct pc *pc = opaque;
+    const uint8_t *rom;
+
+    if (reads_ram && writes_ram) {
+        phys_map_ram(pc->phys, base, size, base);
+        return;
+    }
+    if (reads_ram) {
+        phys_map_ram_readonly(pc->phys, base, size, base);
+        return;
+    }
+    if (writes_ram) {
+        struct shadow *shadow = &pc->shadow[(base - SHADOW_BASE) / SHADOW_UNIT];
+
+        *shadow = (struct shadow){.pc = pc, .base = base};
+        phys_map_mmio(pc->phys, base, size, &shadow_ops, shadow);
+        return;
+    }
+    phys_unmap(pc->phys, base, size);
+    for (uint32_t at = 0; at < size; at += PHYS_PAGE_SIZE)
+        if ((rom = firmware_byte(pc, base + at)))
+            phys_map_rom(pc->phys, base + at, PHYS_PAGE_SIZE, (uint8_t *)rom);
+}
+
+static void map_memory(struct pc *pc)
+{
+    uint64_t ram = pc->config.ram_bytes;
+
+    phys_map_ram(pc->phys, 0, ram < 0xa0000 ? ram : 0xa0000, 0);
+    if (ram > 0x100000)
+        phys_map_ram(pc->phys, 0x100000, ram - 0x100000, 0x100000);
+    phys_map_rom(pc->phys, 0x100000000ull - pc->firmware_len, pc->firmware_len, pc->firmware);
+    /* C0000-FFFFF: i440fx_reset reports each segment to map_pam_segment. */
+}
+
+/* ---- firmware ---- */
+
+/* A firmware file in page-aligned memory. NULL with `error` set. */
+static uint8_t *load_firmware(const char *path, uint32_t min, uint32_t max, uint32_t *len_bytes, char *error,
+                              size_t error_size)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes = NULL;
+    long size = -1;
+
+    if (!file) {
+        snprintf(error, error_size, "cannot read firmware '%s': %s; install the package seabios or name another file",
+                 path, strerror(errno));
+        return NULL;
+    }
+    if (fseek(file, 0, SEEK_END) == 0)
+        size = ftell(file);
+    rewind(file);
+    if (size < (long)min || size > (long)max || size % 512)
+        snprintf(error, error_size, "firmware '%s' has %ld bytes; an image has %u to %u KiB", path, size, min >> 10,
+                 max >> 10);
+    else if (!(bytes = aligned_alloc(PHYS_PAGE_SIZE, ((size_t)size + 0xfff) & ~(size_t)0xfff)))
+        snprintf(error, error_size, "out of memory for firmware '%s'; close other programs", path);
+    else if (fread(bytes, 1, (size_t)size, file) != (size_t)size) {
+        snprintf(error, error_size, "firmware '%s' cannot be read whole: %s; check the file", path, strerror(errno));
+        free(bytes);
+        bytes = NULL;
+    }
+    fclose(file);
+    *len_bytes = (uint32_t)size;
+    return bytes;
+}
+
+/* What the firmware wants to know of the board, by QEMU's keys and file names. */
+static bool describe_board(struct pc *pc)
+{
+    struct {
+        uint64_t address, len_bytes;
+        uint32_t type;
+    } __attribute__((packed)) e820 = {0, pc->config.ram_bytes, 1};
+    struct fw_cfg *fw = pc->fw_cfg;
+
+    return fw_cfg_add_i64(fw, FW_CFG_RAM_SIZE, pc->config.ram_bytes) && fw_cfg_add_i16(fw, FW_CFG_NB_CPUS, 1) &&
+           fw_cfg_add_i16(fw, FW_CFG_MAX_CPUS, 1) && fw_cfg_add_i16(fw, FW_CFG_NOGRAPHIC, !pc->config.has_vga) &&
+           fw_cfg_add_i16(fw, FW_CFG_BOOT_MENU, 0) && fw_cfg_add_i32(fw, FW_CFG_IRQ0_OVERRIDE, 1) &&
+           fw_cfg_add_file(fw, "etc/e820", &e820, sizeof e820);
+}
+
+/* CMOS as AT firmware defines it; sizes in KiB or 64 KiB, and the boot order (hard disk, floppy, CD). */
+static void fill_cmos(struct pc *pc)
+{
+    uint64_t ram = pc->config.ram_bytes;
+    uint64_t above_1m = ram > 0x100000 ? (ram - 0x100000) >> 10 : 0,
+             above_16m = ram > 0x1000000 ? (ram - 0x1000000) >> 16 : 0;
+    uint16_t extended = (uint16_t)(above_1m > 0xffff ? 0xffff : above_1m), high = (uint16_t)above_16m;
+    const uint8_t bytes[][2] = {
+        {0x14, 0x06}, /* equipment: coprocessor, pointing device */
+        {0x15, 0x80},
+        {0x16, 0x02}, /* 640 KiB base memory */
+        {0x17, (uint8_t)extended},
+        {0x18, (uint8_t)(extended >> 8)},
+        {0x30, (uint8_t)extended},
+        {0x31, (uint8_t)(extended >> 8)},
+        {0x34, (uint8_t)high},
+        {0x35, (uint8_t)(high >> 8)},
+        {0x38, 0x31},
+        {0x3d, 0x12},
+        {0x5f, 0}, /* further processors */
+    };
+
+    for (unsigned i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+        rtc146818_set_cmos(pc->rtc, bytes[i][0], bytes[i][1]);
+}
+
+#define KERNEL_FIRST_KEY 0x8040 /* fw_cfg keys of the kernel's pieces: board-specific, clear of those that QEMU uses   \
+                                 */
+
+static bool add_kernel(struct pc *pc, char *error, size_t error_size)
+{
+    static const char bootorder[] = "/rom@genroms/morph86-kernel.rom\n";
+    struct kernel_image image;
+    uint8_t rom[KERNEL_ROM_MAX];
+    size_t rom_len;
+    bool added = true;
+
+    if (!kernel_image_load(&image, pc->config.kernel_path, pc->config.initrd_path, pc->config.append,
+                           pc->config.ram_bytes, error, error_size))
+        return false;
+    rom_len = kernel_rom_build(&image, KERNEL_FIRST_KEY, rom);
+    for (unsigned i = 0; i < image.n_pieces && added; i++)
+        added = fw_cfg_add_bytes(pc->fw_cfg, (uint16_t)(KERNEL_FIRST_KEY + i), image.piece[i].bytes,
+                                 image.piece[i].len_bytes);
+    kernel_image_release(&image);
+    added = added && fw_cfg_add_file(pc->fw_cfg, "genroms/morph86-kernel.rom", rom, rom_len) &&
+            fw_cfg_add_file(pc->fw_cfg, "bootorder", bootorder, sizeof bootorder);
+    if (!added)
+        snprintf(error, error_size, "out of memory for '%s'; close other programs", pc->config.kernel_path);
+    return added;
+}
+
+/* ---- creation: the machine, top to bottom ---- */
+
+static bool create_chips(struct pc *pc)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t irq;
+    } serial[PC_SERIAL_LINES] = {{0x3f8, IRQ_COM1}, {0x2f8, IRQ_COM2}, {0x3e8, IRQ_COM1}, {0x2e8, IRQ_COM2}};
+    static const struct {
+        uint16_t command, control;
+        uint8_t irq;
+    } ide[2] = {{0x1f0, 0x3f6, IRQ_IDE0}, {0x170, 0x376, IRQ_IDE1}};
+    struct clock *clock = pc->config.clock;
+    const struct irq a20 = {.set = set_a20, .opaque = pc}, reset = {.set = reset_line, .opaque = pc};
+    struct irq isa_irq[16], pit_out[3] = {0};
+    struct bus *bus = pc->bus;
+
+    if (!(pc->pic = pic8259_pair_create((struct irq){.set = set_intr, .opaque = pc})))
+        return false;
+    for (unsigned i = 0; i < 16; i++)
+        isa_irq[i] = pic8259_input(pc->pic, i);
+    bus_map_ports(bus, 0x20, 2, &pic8259_ops, pic8259_chip(pc->pic, 0));
+    bus_map_ports(bus, 0xa0, 2, &pic8259_ops, pic8259_chip(pc->pic, 1));
+    bus_map_ports(bus, 0x4d0, 2, &pic8259_elcr_ops, pc->pic);
+
+    pit_out[0] = isa_irq[IRQ_PIT];
+    if (!(pc->pit = pit8254_create(clock, pit_out)) || !(pc->port61 = port61_create(clock, pc->pit)))
+        return false;
+    bus_map_ports(bus, 0x40, 4, &pit8254_ops, pc->pit);
+    bus_map_ports(bus, 0x61, 1, &port61_ops, pc->port61);
+
+    if (!(pc->rtc = rtc146818_create(clock, pc->config.rtc_seconds, isa_irq[IRQ_RTC])))
+        return false;
+    bus_map_ports(bus, 0x70, 2, &rtc146818_ops, pc->rtc);
+    fill_cmos(pc);
+
+    if (!(pc->kbc = kbc8042_create(clock, (struct kbc8042_wires){.keyboard = isa_irq[IRQ_KEYBOARD],
+                                                                 .mouse = isa_irq[IRQ_MOUSE],
+                                                                 .a20 = a20,
+                                                                 .reset = reset})) ||
+        !(pc->port92 = port92_create(a20, reset)))
+        return false;
+    bus_map_ports(bus, 0x60, 1, &kbc8042_data_ops, pc->kbc);
+    bus_map_ports(bus, 0x64, 1, &kbc8042_command_ops, pc->kbc);
+    bus_map_ports(bus, 0x92, 1, &port92_ops, pc->port92);
+
+    for (unsigned i = 0; i < PC_SERIAL_LINES; i++) {
+        if (!pc->config.serial[i])
+            continue;
+        if (!(pc->uart[i] = uart16550_create(clock, isa_irq[serial[i].irq], pc->config.serial[i])))
+            return false;
+        bus_map_ports(bus, serial[i].port, 8, &uart16550_ops, pc->uart[i]);
+    }
+    if (pc->config.debugcon) {
+        if (!(pc->debugcon = debugcon_create(pc->config.debugcon)))
+            return false;
+        bus_map_ports(bus, 0xe9, 1, &debugcon_ops, pc->debugcon);
+        bus_map_ports(bus, 0x402, 1, &debugcon_ops, pc->debugcon);
+    }
+    if (pc->config.has_debug_exit) {
+        if (!(pc->debug_exit = debug_exit_create(guest_exit, pc)))
+            return false;
+        bus_map_ports(bus, pc->config.debug_exit_port, 4, &debug_exit_ops, pc->debug_exit);
+    }
+
+    if (!(pc->pci = pci_bus_create(bus)))
+        return false;
+    bus_map_ports(bus, 0xcf8, 4, &pci_address_ports, pc->pci);
+    bus_map_ports(bus, 0xcfc, 4, &pci_data_ports, pc->pci);
+    pci_bus_set_memory_window(pc->pci, (uint32_t)pc->config.ram_bytes, 0xfebfffff);
+    if (!(pc->i440fx = i440fx_create(pc->pci, &(struct i440fx_board){.pam_changed = map_pam_segment, .opaque = pc})) ||
+        !(pc->piix3 = piix3_create(pc->pci, PIIX3_SLOT, isa_irq, reset_from_chipset, pc)))
+        return false;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (!(pc->ide[i] = ide_create(&isa_irq[ide[i].irq])))
+            return false;
+        bus_map_ports(bus, ide[i].command, 8, &ide_command_ports, pc->ide[i]);
+        bus_map_ports(bus, ide[i].control, 1, &ide_control_ports, pc->ide[i]);
+    }
+    for (unsigned i = 0; i < PC_IDE_DISKS; i++) {
+        char serial_number[] = "MORPH86-0";
+
+        serial_number[sizeof serial_number - 2] = (char)('0' + i);
+        if (pc->config.disk[i])
+            ide_attach_disk(pc->ide[i / 2], i % 2, pc->config.disk[i], serial_number);
+    }
+
+    if (pc->config.has_vga) {
+        if (!(pc->vga = vga_create(clock)) ||
+            !vga_attach_pci(pc->vga, pc->pci, VGA_SLOT, pc->vga_firmware, pc->vga_firmware_len))
+            return false;
+        bus_map_ports(bus, 0x3b0, 48, &vga_ports, pc->vga);
+        bus_map_ports(bus, 0x1ce, 4, &vga_dispi_ports, pc->vga);
+        bus_map_mmio(bus, 0xa0000, 0x20000, &vga_aperture, pc->vga);
+    }
+
+    if (!(pc->fw_cfg = fw_cfg_create(bus)) || !describe_board(pc))
+        return false;
+    bus_map_ports(bus, 0x510, 12, &fw_cfg_ports, pc->fw_cfg);
+    return true;
+}
+
+struct pc *pc_create(const struct pc_config *config, char *error, size_t error_size)
+{
+    struct pc *pc = calloc(1, sizeof *pc);
+
+    if (!pc) {
+        snprintf(error, error_size, "out of memory");
+        return NULL;
+    }
+    pc->config = *config;
+    pc->firmware = load_firmware(config->bios_path ? config->bios_path : FIRMWARE_PATH, FIRMWARE_MIN, FIRMWARE_MAX,
+                                 &pc->firmware_len, error, error_size);
+    if (!pc->firmware)
+        goto fail;
+    if (config->has_vga) {
+        pc->vga_firmware = load_firmware(config->vga_bios_path ? config->vga_bios_path : VGA_FIRMWARE_PATH, 512,
+                                         FIRMWARE_MIN, &pc->vga_firmware_len, error, error_size);
+        if (!pc->vga_firmware)
+            goto fail;
+    }
+    pc->phys = phys_create(config->ram_bytes);
+    if (!pc->phys) {
+        snprintf(error, error_size, "cannot get %llu MiB for the guest: %s; lower -m",
+                 (unsigned long long)config->ram_bytes >> 20, strerror(errno));
+        goto fail;
+    }
+    map_memory(pc);
+    snprintf(error, error_size, "out of memory");
+    if (!(pc->bus = bus_create(phys_bus_memory(), pc->phys)))
+        goto fail;
+    pc->board = (struct cpu_board){.opaque = pc,
+                                   .intack = acknowledge,
+                                   .ferr = set_ferr,
+                                   .poll = board_poll,
+                                   .idle = board_idle,
+                                   .shutdown = triple_fault,
+                                   .tsc = read_tsc};
+    pc->cpu = cpu_create(pc->bus, pc->phys, &pc->board, config->model);
+    /* The processor first: chips drive its pins as soon as they exist. */
+    if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)))
+        goto fail;
+    board_reset(pc);
+    return pc;
+fail:
+    pc_destroy(pc);
+    return NULL;
+}
+
+void pc_destroy(struct pc *pc)
+{
+    if (!pc)
+        return;
+    cpu_destroy(pc->cpu);
+    fw_cfg_destroy(pc->fw_cfg);
+    vga_destroy(pc->vga);
+    for (unsigned i = 0; i < 2; i++)
+        ide_destroy(pc->ide[i]);
+    piix3_destroy(pc->piix3);
+    i440fx_destroy(pc->i440fx);
+    pci_bus_destroy(pc->pci);
+    debug_exit_destroy(pc->debug_exit);
+    debugcon_destroy(pc->debugcon);
+    for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
+        uart16550_destroy(pc->uart[i]);
+    port92_destroy(pc->port92);
+    kbc8042_destroy(pc->kbc);
+    rtc146818_destroy(pc->rtc);
+    port61_destroy(pc->port61);
+    pit8254_destroy(pc->pit);
+    pic8259_pair_destroy(pc->pic);
+    bus_destroy(pc->bus);
+    phys_destroy(pc->phys);
+    free(pc->vga_firmware);
+    free(pc->firmware);
+    free(pc);
+}
+
+int pc_run(struct pc *pc)
+{
+    while (!pc->is_over)
+        cpu_run(pc->cpu);
+    return pc->status;
+}
+
+void pc_print_registers(struct pc *pc, FILE *out)
+{
+    cpu_print_registers(pc->cpu, out);
+}

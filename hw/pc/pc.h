@@ -1,0 +1,57 @@
+/*
+ * The board: an i440FX PC. Creates the chips, maps and connects them, loads firmware, and runs the processor.
+ */
+#ifndef HW_PC_PC_H
+#define HW_PC_PC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "frontend/x86/cpuid.h"
+#include "hw/core/clock.h"
+#include "hw/core/host.h"
+
+#define PC_SERIAL_LINES 4
+#define PC_IDE_DISKS    4
+
+struct pc;
+
+struct pc_config {
+    uint64_t ram_bytes;
+    const struct cpu_model *model;
+    const char *bios_path;     /* NULL: the distribution's SeaBIOS */
+    const char *vga_bios_path; /* NULL: the distribution's */
+    bool has_vga;
+    bool no_reboot;                                 /* a reset of the whole board ends pc_run with status 0 */
+    const char *kernel_path, *initrd_path, *append; /* NULL: none */
+    struct host_char *serial[PC_SERIAL_LINES];      /* NULL: no such line. All owned by the caller. */
+    struct host_char *debugcon;                     /* ports E9 and 402 */
+    struct host_block *disk[PC_IDE_DISKS];
+    bool has_debug_exit;
+    uint16_t debug_exit_port;
+    int64_t rtc_seconds; /* start of the real-time clock, seconds since 1970 as the guest is to see them */
+    struct clock *clock;
+    /* What the machine thread does between blocks and while the guest is halted. */
+    void (*poll)(void *opaque);
+    void (*idle)(void *opaque);
+    void *opaque;
+};
+
+/* NULL: `error` holds one line that names the file and the remedy; nothing is left behind. */
+struct pc *pc_create(const struct pc_config *config, char *error, size_t error_size);
+void pc_destroy(struct pc *pc);
+
+/* Runs the guest until it ends or pc_quit(); returns the process's exit status. */
+int pc_run(struct pc *pc);
+/* Any thread: pc_run returns `status` soon. */
+void pc_quit(struct pc *pc, int status);
+/* Any thread: the machine thread calls config.poll at the next block boundary. */
+void pc_wake(struct pc *pc);
+/* Machine thread: the reset button. */
+void pc_request_reset(struct pc *pc);
+/* `info registers`. */
+void pc_print_registers(struct pc *pc, FILE *out);
+
+#endif

@@ -1,0 +1,333 @@
+/* The command line. See options.h. One table holds every option; --help is printed from it. */
+#include "ui/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw/core/log.h"
+#include "ui/version.h"
+
+#define DEFAULT_RAM_BYTES (128ull << 20)
+#define MIN_RAM_BYTES     (1ull << 20)
+#define MAX_RAM_BYTES     (3584ull << 20) /* below the PCI hole */
+
+static _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static _Noreturn void fail(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("morph86: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(EXIT_FAILURE);
+}
+
+static void set_memory(struct options *o, const char *text)
+{
+    const char *digits = strncmp(text, "size=", 5) == 0 ? text + 5 : text;
+    char *end;
+    unsigned long long n;
+    unsigned shift = 20;
+
+    errno = 0;
+    n = strtoull(digits, &end, 10);
+    switch (*end) {
+    case 'G':
+    case 'g':
+        shift = 30;
+        end++;
+        break;
+    case 'M':
+    case 'm':
+        shift = 20;
+        end++;
+        break;
+    case 'K':
+    case 'k':
+        shift = 10;
+        end++;
+        break;
+    default:
+        break;
+    }
+    if (end == digits || *end || errno || digits[0] == '-' || n > UINT64_MAX >> shift)
+        fail("-m '%s' is not a size; write for example -m 256 (MiB) or -m 1G", text);
+    o->ram_bytes = (uint64_t)n << shift;
+    if (o->ram_bytes < MIN_RAM_BYTES || o->ram_bytes > MAX_RAM_BYTES || o->ram_bytes % 4096)
+        fail("-m '%s' is out of range; choose whole pages between 1M and 3584M", text);
+}
+
+static void set_machine(struct options *o, const char *text)
+{
+    if (strcmp(text, "help") == 0) {
+        puts("pc    i440FX + PIIX3 (default)");
+        exit(EXIT_SUCCESS);
+    }
+    if (strcmp(text, "pc") != 0)
+        fail("-M '%s' is not a machine of morph86; use -M pc", text);
+}
+
+static void set_cpu(struct options *o, const char *text)
+{
+    char error[200];
+
+    if (strcmp(text, "help") == 0) {
+        cpu_model_list(stdout);
+        exit(EXIT_SUCCESS);
+    }
+    if (!cpu_model_parse(&o->model, text, error, sizeof error))
+        fail("-cpu: %s", error);
+}
+
+static void set_smp(struct options *o, const char *text)
+{
+    if (strcmp(text, "1") != 0 && strcmp(text, "cpus=1") != 0)
+        fail("-smp '%s': morph86 has one processor; use -smp 1", text);
+}
+
+static void set_accel(struct options *o, const char *text)
+{
+    if (strcmp(text, "help") == 0) {
+        puts("interp    interpreter (default)");
+        exit(EXIT_SUCCESS);
+    }
+    if (strcmp(text, "interp") != 0)
+        fail("-accel '%s' is not available; use -accel interp", text);
+}
+
+static void set_bios(struct options *o, const char *text)
+{
+    o->bios = text;
+}
+static void set_kernel(struct options *o, const char *text)
+{
+    o->kernel = text;
+}
+static void set_initrd(struct options *o, const char *text)
+{
+    o->initrd = text;
+}
+static void set_append(struct options *o, const char *text)
+{
+    o->append = text;
+}
+static void set_hda(struct options *o, const char *text)
+{
+    o->disk[0] = text;
+}
+static void set_hdb(struct options *o, const char *text)
+{
+    o->disk[1] = text;
+}
+static void set_hdc(struct options *o, const char *text)
+{
+    o->disk[2] = text;
+}
+static void set_hdd(struct options *o, const char *text)
+{
+    o->disk[3] = text;
+}
+static void set_debugcon(struct options *o, const char *text)
+{
+    o->debugcon = text;
+}
+static void set_log(struct options *o, const char *text)
+{
+    if (strcmp(text, "help") == 0) {
+        log_print_items();
+        exit(EXIT_SUCCESS);
+    }
+    o->log_items = text;
+}
+static void set_log_file(struct options *o, const char *text)
+{
+    o->log_file = text;
+}
+static void set_no_reboot(struct options *o, const char *text)
+{
+    o->no_reboot = true;
+}
+static void set_nodefaults(struct options *o, const char *text)
+{
+    o->nodefaults = true;
+    o->has_vga = false;
+}
+static void set_nographic(struct options *o, const char *text)
+{
+    o->nographic = true;
+}
+
+static void set_serial(struct options *o, const char *text)
+{
+    if (o->n_serial == MAX_SERIAL)
+        fail("-serial is given more than %d times; a PC has four serial lines", MAX_SERIAL);
+    o->serial[o->n_serial++] = text;
+}
+
+static void set_vga(struct options *o, const char *text)
+{
+    if (strcmp(text, "std") != 0 && strcmp(text, "none") != 0)
+        fail("-vga '%s' is not a display card of morph86; use std or none", text);
+    o->has_vga = text[0] == 's';
+}
+
+static void set_display(struct options *o, const char *text)
+{
+    if (strcmp(text, "none") != 0)
+        fail("-display '%s' is not available; use -display none", text);
+}
+
+static void set_monitor(struct options *o, const char *text)
+{
+    if (strcmp(text, "none") != 0)
+        fail("-monitor '%s' is not available; use -monitor none", text);
+}
+
+static void set_nic(struct options *o, const char *text)
+{
+    if (strcmp(text, "none") != 0)
+        fail("-nic '%s' is not available; use -nic none", text);
+}
+
+static void set_device(struct options *o, const char *text)
+{
+    static const char name[] = "isa-debug-exit";
+    char copy[200], *save, *word;
+    unsigned long base = 0x501, size = 2;
+
+    if (strlen(text) >= sizeof copy)
+        fail("-device: '%.40s...' is too long", text);
+    strcpy(copy, text);
+    word = strtok_r(copy, ",", &save);
+    if (!word || strcmp(word, name) != 0)
+        fail("-device '%s' is not a device of morph86; use isa-debug-exit,iobase=PORT,iosize=BYTES", word ? word : "");
+    while ((word = strtok_r(NULL, ",", &save))) {
+        unsigned long *field = strncmp(word, "iobase=", 7) == 0   ? &base
+                               : strncmp(word, "iosize=", 7) == 0 ? &size
+                                                                  : NULL;
+        char *end = word;
+
+        if (field)
+            *field = strtoul(word + 7, &end, 0);
+        if (!field || end == word + 7 || *end)
+            fail("-device %s: '%s' is not understood; use iobase=PORT and iosize=BYTES", name, word);
+    }
+    if (base > 0xffff || (size != 1 && size != 2 && size != 4) || base + size > 0x10000)
+        fail("-device %s: iobase must be a port up to 0xffff and iosize 1, 2 or 4", name);
+    o->has_debug_exit = true;
+    o->debug_exit_port = (uint16_t)base;
+}
+
+enum group { GROUP_MACHINE, GROUP_BOOT, GROUP_DISKS, GROUP_CONSOLES, GROUP_DEVICES, GROUP_DEBUG, GROUP_HELP };
+
+static const char *const group_title[] = {"Machine", "What to boot", "Disks", "Consoles and displays",
+                                          "Devices", "Debugging",    "Help"};
+
+static const struct option_row {
+    enum group group;
+    const char *name, *argument; /* argument NULL: none */
+    void (*set)(struct options *o, const char *text);
+    const char *help;
+} option_table[] = {
+    {GROUP_MACHINE, "M", "pc", set_machine, "board (also -machine)"},
+    {GROUP_MACHINE, "machine", "pc", set_machine, NULL},
+    {GROUP_MACHINE, "cpu", "MODEL[,+f][,-f]", set_cpu, "processor model and features; -cpu help lists them"},
+    {GROUP_MACHINE, "smp", "1", set_smp, "number of processors"},
+    {GROUP_MACHINE, "m", "SIZE", set_memory, "memory in MiB, or with K, M, G (default 128M)"},
+    {GROUP_MACHINE, "accel", "interp", set_accel, "how guest code runs"},
+    {GROUP_BOOT, "bios", "FILE", set_bios, "firmware image, 64 to 512 KiB (default: SeaBIOS)"},
+    {GROUP_BOOT, "kernel", "FILE", set_kernel, "Linux bzImage or multiboot ELF"},
+    {GROUP_BOOT, "initrd", "FILE[,...]", set_initrd, "initial RAM disk, or multiboot modules"},
+    {GROUP_BOOT, "append", "TEXT", set_append, "kernel command line"},
+    {GROUP_BOOT, "no-reboot", NULL, set_no_reboot, "leave when the guest resets"},
+    {GROUP_DISKS, "hda", "FILE", set_hda, "raw image of the first IDE disk (-hdb, -hdc, -hdd: the others)"},
+    {GROUP_DISKS, "hdb", "FILE", set_hdb, NULL},
+    {GROUP_DISKS, "hdc", "FILE", set_hdc, NULL},
+    {GROUP_DISKS, "hdd", "FILE", set_hdd, NULL},
+    {GROUP_CONSOLES, "serial", "DEV", set_serial, "stdio, mon:stdio, file:PATH, null, none"},
+    {GROUP_CONSOLES, "debugcon", "DEV", set_debugcon, "port E9 and the firmware's log on port 402"},
+    {GROUP_CONSOLES, "nographic", NULL, set_nographic, "serial line on this terminal; Ctrl-A x leaves"},
+    {GROUP_CONSOLES, "display", "none", set_display, "where the screen is shown"},
+    {GROUP_CONSOLES, "monitor", "none", set_monitor, "where the monitor listens"},
+    {GROUP_DEVICES, "vga", "std|none", set_vga, "display card"},
+    {GROUP_DEVICES, "nic", "none", set_nic, "network card"},
+    {GROUP_DEVICES, "device", "NAME,...", set_device, "isa-debug-exit,iobase=PORT,iosize=BYTES"},
+    {GROUP_DEVICES, "nodefaults", NULL, set_nodefaults, "no default devices: no serial line, no display card"},
+    {GROUP_DEBUG, "d", "ITEM,...", set_log, "log these; -d help lists them"},
+    {GROUP_DEBUG, "D", "FILE", set_log_file, "log to FILE instead of standard error"},
+};
+
+static _Noreturn void print_help(void)
+{
+    puts("morph86: a whole x86 PC in one unprivileged process\n\nUsage: morph86 [options]");
+    for (unsigned g = 0; g < sizeof group_title / sizeof group_title[0] - 1; g++) {
+        printf("\n%s:\n", group_title[g]);
+        for (unsigned i = 0; i < sizeof option_table / sizeof option_table[0]; i++) {
+            const struct option_row *row = &option_table[i];
+            char text[64];
+
+            if (row->group != g || !row->help)
+                continue;
+            snprintf(text, sizeof text, "-%s %s", row->name, row->argument ? row->argument : "");
+            printf("  %-26s %s\n", text, row->help);
+        }
+    }
+    puts("\nHelp:\n  -h, --help                 this page\n  --version                  version and commit\n\n"
+         "Example: morph86 -m 256 -nographic -kernel vmlinuz -initrd initrd.gz -append console=ttyS0");
+    exit(EXIT_SUCCESS);
+}
+
+static const struct option_row *find_option(const char *name)
+{
+    for (unsigned i = 0; i < sizeof option_table / sizeof option_table[0]; i++)
+        if (strcmp(option_table[i].name, name) == 0)
+            return &option_table[i];
+    return NULL;
+}
+
+static void check_consistency(const struct options *o)
+{
+    if (o->initrd && !o->kernel)
+        fail("-initrd needs -kernel: name the kernel it belongs to");
+    if (o->append && !o->kernel)
+        fail("-append needs -kernel: a boot loader passes its own command line");
+}
+
+void options_parse(struct options *options, int argc, char **argv)
+{
+    char error[200];
+
+    *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true};
+    if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))
+        fail("-cpu: %s", error);
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        const struct option_row *row;
+
+        if (name[0] != '-' || !name[1]) {
+            if (options->disk[0])
+                fail("'%s': the first disk is already given; use -hdb for a second one", name);
+            options->disk[0] = name; /* as with QEMU, a bare file name is the first disk */
+            continue;
+        }
+        name += name[1] == '-' ? 2 : 1;
+        if (strcmp(name, "help") == 0 || strcmp(name, "h") == 0)
+            print_help();
+        if (strcmp(name, "version") == 0) {
+            puts("morph86 " MORPH86_VERSION " (" MORPH86_COMMIT ")");
+            exit(EXIT_SUCCESS);
+        }
+        row = find_option(name);
+        if (!row)
+            fail("unknown option '%s'; --help lists the options", argv[i]);
+        if (row->argument && i + 1 >= argc)
+            fail("option '%s' needs a value: -%s %s", argv[i], row->name, row->argument);
+        row->set(options, row->argument ? argv[++i] : NULL);
+    }
+    check_consistency(options);
+}

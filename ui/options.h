@@ -1,0 +1,36 @@
+/* The command line. Names and meanings are QEMU's; what is not there yet is refused by name. */
+#ifndef UI_OPTIONS_H
+#define UI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/x86/cpuid.h"
+
+#define MAX_SERIAL 4
+#define MAX_DISKS  4
+
+struct options {
+    uint64_t ram_bytes;
+    struct cpu_model model;
+    const char *bios;     /* NULL: the distribution's SeaBIOS */
+    const char *vga_bios; /* NULL: the distribution's */
+    const char *kernel, *initrd, *append;
+    const char *disk[MAX_DISKS];
+    const char *serial[MAX_SERIAL]; /* chardev specs; NULL: none */
+    unsigned n_serial;
+    const char *debugcon; /* chardev spec for port E9 and SeaBIOS's 402 */
+    bool no_reboot;
+    bool nodefaults;
+    bool nographic;
+    bool has_vga;
+    bool has_debug_exit;
+    uint16_t debug_exit_port;
+    const char *log_items, *log_file;
+};
+
+/* Fills *options from the command line. Prints --help, --version and lists itself and exits 0; on a mistake prints one
+ * line that names the option and the remedy, and exits 1. Strings point into argv. */
+void options_parse(struct options *options, int argc, char **argv);
+
+#endif
