@@ -6,8 +6,8 @@
  * simply returns to the run loop. Between blocks cpu->eip is the current EIP; inside a block it is the EIP of the
  * block's first instruction.
  *
- * Faults: any function that can fault does not return when it does. Handlers therefore change registers, flags and memory
- * only after the last thing that can fault. cpu->insn tells the run loop where the fault happened.
+ * Faults: any function that can fault does not return when it does. Handlers therefore change registers, flags and
+ * memory only after the last thing that can fault. cpu->insn tells the run loop where the fault happened.
  */
 #ifndef FRONTEND_X86_INTERP_H
 #define FRONTEND_X86_INTERP_H
@@ -86,8 +86,8 @@ ALWAYS_INLINE uint32_t effective_offset(const struct cpu *cpu, const struct insn
     return (cpu->gpr[in->base] + (cpu->gpr[in->index] << in->scale) + in->disp) & in->addr_mask;
 }
 
-/* Checks [offset, offset + width) for reading (writing) against the segment and returns its linear address; raises #GP(0)
- * or #SS(0), and with alignment checks on, #AC. seg.h declares the slow halves. width <= 16. */
+/* Checks [offset, offset + width) for reading (writing) against the segment and returns its linear address; raises
+ * #GP(0) or #SS(0), and with alignment checks on, #AC. seg.h declares the slow halves. width <= 16. */
 ALWAYS_INLINE lin_addr seg_read_linear(struct cpu *cpu, unsigned seg, uint32_t offset, unsigned width)
 {
     if (unlikely(offset >= cpu->seg[seg].fast_read_end))
@@ -102,16 +102,16 @@ ALWAYS_INLINE lin_addr seg_write_linear(struct cpu *cpu, unsigned seg, uint32_t 
 }
 
 #define INTERP_DEFINE_ACCESS(bits)                                                                                     \
-    ALWAYS_INLINE uint##bits##_t mem_read##bits(struct cpu *cpu, unsigned seg, uint32_t offset)                       \
+    ALWAYS_INLINE uint##bits##_t mem_read##bits(struct cpu *cpu, unsigned seg, uint32_t offset)                        \
     {                                                                                                                  \
         return mmu_ld##bits(&cpu->mmu, seg_read_linear(cpu, seg, offset, bits / 8), cpu->view);                        \
     }                                                                                                                  \
-    ALWAYS_INLINE void mem_write##bits(struct cpu *cpu, unsigned seg, uint32_t offset, uint##bits##_t value)          \
+    ALWAYS_INLINE void mem_write##bits(struct cpu *cpu, unsigned seg, uint32_t offset, uint##bits##_t value)           \
     {                                                                                                                  \
         mmu_st##bits(&cpu->mmu, seg_write_linear(cpu, seg, offset, bits / 8), value, cpu->view);                       \
     }                                                                                                                  \
-    /* Read that will be followed by mem_write of the same place: faults as a write. */                               \
-    ALWAYS_INLINE uint##bits##_t mem_update##bits(struct cpu *cpu, unsigned seg, uint32_t offset)                     \
+    /* Read that will be followed by mem_write of the same place: faults as a write. */                                \
+    ALWAYS_INLINE uint##bits##_t mem_update##bits(struct cpu *cpu, unsigned seg, uint32_t offset)                      \
     {                                                                                                                  \
         return mmu_ld##bits##_update(&cpu->mmu, seg_write_linear(cpu, seg, offset, bits / 8), cpu->view);              \
     }
@@ -122,7 +122,9 @@ INTERP_DEFINE_ACCESS(64)
 
 ALWAYS_INLINE uint32_t mem_read(struct cpu *cpu, unsigned seg, uint32_t offset, unsigned bits)
 {
-    return bits == 8 ? mem_read8(cpu, seg, offset) : bits == 16 ? mem_read16(cpu, seg, offset) : mem_read32(cpu, seg, offset);
+    return bits == 8    ? mem_read8(cpu, seg, offset)
+           : bits == 16 ? mem_read16(cpu, seg, offset)
+                        : mem_read32(cpu, seg, offset);
 }
 ALWAYS_INLINE uint32_t mem_update(struct cpu *cpu, unsigned seg, uint32_t offset, unsigned bits)
 {
@@ -185,14 +187,15 @@ ALWAYS_INLINE void mem_end_update(struct cpu *cpu, const struct update *u, uint3
     else
         mmu_store_slow(&cpu->mmu, u->address, value, bits / 8, cpu->view);
 }
-ALWAYS_INLINE uint32_t rm_begin_update(struct cpu *cpu, const struct insn *in, struct update *u, bool is_mem, unsigned bits)
+ALWAYS_INLINE uint32_t rm_begin_update(struct cpu *cpu, const struct insn *in, struct update *u, bool is_mem,
+                                       unsigned bits)
 {
     if (!is_mem)
         return reg_read(cpu, in->rm, bits);
     return mem_begin_update(cpu, in->seg, effective_offset(cpu, in), u, bits);
 }
-ALWAYS_INLINE void rm_end_update(struct cpu *cpu, const struct insn *in, const struct update *u, uint32_t value, bool is_mem,
-                                 unsigned bits)
+ALWAYS_INLINE void rm_end_update(struct cpu *cpu, const struct insn *in, const struct update *u, uint32_t value,
+                                 bool is_mem, unsigned bits)
 {
     if (is_mem)
         mem_end_update(cpu, u, value, bits);
@@ -210,7 +213,8 @@ ALWAYS_INLINE void mem_check_write(struct cpu *cpu, unsigned seg, uint32_t offse
 
 /* ---- the stack: SS:eSP with SS.B's width; the caller commits ESP after its last fault ---- */
 
-ALWAYS_INLINE uint32_t sp_add(const struct cpu *cpu, uint32_t delta) /* new ESP value, upper half kept for 16-bit stacks */
+ALWAYS_INLINE uint32_t sp_add(const struct cpu *cpu,
+                              uint32_t delta) /* new ESP value, upper half kept for 16-bit stacks */
 {
     uint32_t mask = cpu_sp_mask(cpu);
 
@@ -234,8 +238,8 @@ ALWAYS_INLINE void stack_drop(struct cpu *cpu, uint32_t bytes)
     cpu->gpr[ESP] = sp_add(cpu, bytes);
 }
 
-/* Near transfer: CS limit check (#GP(0)) before anything is committed, then EIP. `target` is already truncated to 16 bits
- * where the operand size says so. */
+/* Near transfer: CS limit check (#GP(0)) before anything is committed, then EIP. `target` is already truncated to 16
+ * bits where the operand size says so. */
 ALWAYS_INLINE void check_near_target(struct cpu *cpu, uint32_t target)
 {
     if (unlikely(target > cpu->seg[CS].limit))
@@ -243,8 +247,8 @@ ALWAYS_INLINE void check_near_target(struct cpu *cpu, uint32_t target)
 }
 
 /* Defines `const struct interp_handlers interp_NAME` whose six entries are one always-inline body
- * `static inline void body(struct cpu *, const struct insn *, bool is_mem, unsigned bits)` specialised. The body ends in
- * NEXT for fall-through instructions. */
+ * `static inline void body(struct cpu *, const struct insn *, bool is_mem, unsigned bits)` specialised. The body ends
+ * in NEXT for fall-through instructions. */
 #define INTERP_VARIANT(body, name, bits, form, is_mem)                                                                 \
     static void name##_##form##bits(struct cpu *cpu, const struct insn *in)                                            \
     {                                                                                                                  \
@@ -266,14 +270,14 @@ ALWAYS_INLINE void check_near_target(struct cpu *cpu, uint32_t target)
     INTERP_VARIANT(body, name, 16, m, true)                                                                            \
     INTERP_VARIANT(body, name, 32, r, false)                                                                           \
     INTERP_VARIANT(body, name, 32, m, true)                                                                            \
-    const struct interp_handlers interp_##name = {                                                                     \
-        {{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
+    const struct interp_handlers interp_##name = {{{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
 /* And for those that name no E operand: `body(cpu, in, bits)`, whatever the form. */
 #define INTERP_FAMILY_BITS(name, body)                                                                                 \
     INTERP_BITS_VARIANT(body, name, 8)                                                                                 \
     INTERP_BITS_VARIANT(body, name, 16)                                                                                \
     INTERP_BITS_VARIANT(body, name, 32)                                                                                \
-    const struct interp_handlers interp_##name = {{{name##_8, name##_8}, {name##_16, name##_16}, {name##_32, name##_32}}};
+    const struct interp_handlers interp_##name = {                                                                     \
+        {{name##_8, name##_8}, {name##_16, name##_16}, {name##_32, name##_32}}};
 #define INTERP_BITS_VARIANT(body, name, bits)                                                                          \
     static void name##_##bits(struct cpu *cpu, const struct insn *in)                                                  \
     {                                                                                                                  \
@@ -286,8 +290,7 @@ ALWAYS_INLINE void check_near_target(struct cpu *cpu, uint32_t target)
     INTERP_BITS_VARIANT(body, name, 32)                                                                                \
     INTERP_OPSIZE_TABLE(name)
 #define INTERP_OPSIZE_TABLE(name)                                                                                      \
-    const struct interp_handlers interp_##name = {                                                                     \
-        {{NULL, NULL}, {name##_16, name##_16}, {name##_32, name##_32}}};
+    const struct interp_handlers interp_##name = {{{NULL, NULL}, {name##_16, name##_16}, {name##_32, name##_32}}};
 
 /*
  * Hot instructions. A handler that may have to call a slow half saves and restores half a dozen host registers on its
@@ -443,27 +446,28 @@ ALWAYS_INLINE uint32_t place_peek(struct cpu *cpu, struct place p, unsigned bits
     INTERP_HOT_MEM(body, name, 16, probe, NEXT(cpu, in))                                                               \
     INTERP_HOT_REG(body, name, 32, NEXT(cpu, in))                                                                      \
     INTERP_HOT_MEM(body, name, 32, probe, NEXT(cpu, in))                                                               \
-    const struct interp_handlers interp_##name = {                                                                     \
-        {{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
+    const struct interp_handlers interp_##name = {{{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
 /* Those whose only memory operand is the stack have no form. */
 #define INTERP_HOT_STACK(name, body, probe, end)                                                                       \
     INTERP_HOT_MEM(body, name, 16, probe, end)                                                                         \
     INTERP_HOT_MEM(body, name, 32, probe, end)                                                                         \
-    const struct interp_handlers interp_##name = {                                                                     \
-        {{NULL, NULL}, {name##_m16, name##_m16}, {name##_m32, name##_m32}}};
+    const struct interp_handlers interp_##name = {{{NULL, NULL}, {name##_m16, name##_m16}, {name##_m32, name##_m32}}};
 
 /* The sixteen condition codes, in opcode order: CONDITION(suffix, code). */
+/* clang-format off */
 #define INTERP_CONDITIONS(CONDITION)                                                                                   \
-    CONDITION(o, 0) CONDITION(no, 1) CONDITION(b, 2) CONDITION(ae, 3) CONDITION(e, 4) CONDITION(ne, 5)                 \
-    CONDITION(be, 6) CONDITION(a, 7) CONDITION(s, 8) CONDITION(ns, 9) CONDITION(p, 10) CONDITION(np, 11)               \
-    CONDITION(l, 12) CONDITION(ge, 13) CONDITION(le, 14) CONDITION(g, 15)
+    CONDITION(o, 0)   CONDITION(no, 1)   CONDITION(b, 2)   CONDITION(ae, 3)                                            \
+    CONDITION(e, 4)   CONDITION(ne, 5)   CONDITION(be, 6)  CONDITION(a, 7)                                             \
+    CONDITION(s, 8)   CONDITION(ns, 9)   CONDITION(p, 10)  CONDITION(np, 11)                                           \
+    CONDITION(l, 12)  CONDITION(ge, 13)  CONDITION(le, 14) CONDITION(g, 15)
+/* clang-format on */
 
 /* One function for every width and form. */
-#define INTERP_ONE(name)                                                                                               \
-    const struct interp_handlers interp_##name = {{{name, name}, {name, name}, {name, name}}};
+#define INTERP_ONE(name) const struct interp_handlers interp_##name = {{{name, name}, {name, name}, {name, name}}};
 
 /* For the decoder and the run loop. */
-void interp_ud(struct cpu *cpu, const struct insn *in);        /* raises #UD */
-void interp_block_end(struct cpu *cpu, const struct insn *in); /* sentinel: sets EIP to this offset and leaves the block */
+void interp_ud(struct cpu *cpu, const struct insn *in); /* raises #UD */
+void interp_block_end(struct cpu *cpu,
+                      const struct insn *in); /* sentinel: sets EIP to this offset and leaves the block */
 
 #endif

@@ -400,7 +400,8 @@ void kbc8042_key(struct kbc8042 *kbc, uint8_t key, bool is_down)
 unsigned kbc8042_key_room(const struct kbc8042 *kbc)
 {
     enum { LONGEST = 8 }; /* Pause */
-    return (ps2_queue_room(&kbc->keyboard.scancodes) - 1) / LONGEST;
+    unsigned room = ps2_queue_room(&kbc->keyboard.scancodes);
+    return room ? (room - 1) / LONGEST : 0;
 }
 
 void kbc8042_mouse(struct kbc8042 *kbc, int dx, int dy, int dz, uint8_t buttons)
