@@ -90,6 +90,8 @@ void cpu_reset(struct cpu *cpu)
     cpu->dr[7] = DR7_FIXED;
     cpu->msr = (struct cpu_msrs){.apic_base = APIC_BASE_RESET, .pat = PAT_RESET};
 
+    if (cpu->fpu.ferr)
+        cpu->board->ferr(cpu->board->opaque, false);
     memset(&cpu->fpu, 0, sizeof cpu->fpu);
     cpu->fpu.control = 0x40; /* power-up; FNINIT makes it 037F */
     cpu->fpu.empty = 0;      /* tag word 5555: valid zeros */

@@ -1,8 +1,8 @@
 /*
  * Instruction decoder: bytes to struct insn, by tables computed once from the ISA table.
  *
- * Source: SDM vol. 2 "Instruction Format" and "Opcode Map". Length and operands are compared with Capstone in
- * tests/decode.
+ * Source: SDM vol. 2 "Instruction Format" and "Opcode Map". Names, operands and lengths are compared with Capstone in
+ * tests/decode, lengths and #UD with the host CPU in tests/insn/ud_map.
  *
  * Lookup: (map, mandatory-prefix class, opcode) gives a row, or a group when the ModRM byte takes part; a group has one
  * cell per reg field for memory forms and one per ModRM byte for register forms. In each cell the most specific row
@@ -290,17 +290,17 @@ static unsigned row_rank(const struct isa_row *row)
     }
 }
 
-static bool row_takes_class(const struct isa_row *row, unsigned class)
+static bool row_takes_class(const struct isa_row *row, unsigned prefix)
 {
     switch (row->prefix) {
     case PREFIX_NP:
-        return class == CLASS_NP;
+        return prefix == CLASS_NP;
     case PREFIX_P66:
-        return class == CLASS_66;
+        return prefix == CLASS_66;
     case PREFIX_PF3:
-        return class == CLASS_F3;
+        return prefix == CLASS_F3;
     case PREFIX_PF2:
-        return class == CLASS_F2;
+        return prefix == CLASS_F2;
     default:
         return true;
     }
@@ -356,7 +356,7 @@ static void find_candidates(struct candidates *found, unsigned map, unsigned opc
             found->row[found->count++] = (uint16_t)i;
 }
 
-static struct group find_cells(const struct candidates *rows, unsigned class)
+static struct group find_cells(const struct candidates *rows, unsigned prefix)
 {
     uint8_t rank[CELLS] = {0};
     struct group g;
@@ -365,7 +365,7 @@ static struct group find_cells(const struct candidates *rows, unsigned class)
     for (unsigned i = 0; i < rows->count; i++) {
         const struct isa_row *row = &isa_table[rows->row[i]];
 
-        for (unsigned c = 0; c < CELLS && row_takes_class(row, class); c++) {
+        for (unsigned c = 0; c < CELLS && row_takes_class(row, prefix); c++) {
             if (row_rank(row) > rank[c] && row_takes_cell(row, c)) {
                 rank[c] = (uint8_t)row_rank(row);
                 g.cell[c] = rows->row[i];
@@ -375,9 +375,9 @@ static struct group find_cells(const struct candidates *rows, unsigned class)
     return g;
 }
 
-static uint16_t make_entry(const struct candidates *rows, unsigned class)
+static uint16_t make_entry(const struct candidates *rows, unsigned prefix)
 {
-    struct group g = find_cells(rows, class);
+    struct group g = find_cells(rows, prefix);
     bool is_uniform = true;
 
     for (unsigned c = 1; c < CELLS; c++)
@@ -395,9 +395,9 @@ static uint16_t make_entry(const struct candidates *rows, unsigned class)
 
 void decode_init(void)
 {
-    _Static_assert((int)ROW_COUNT < (int)ENTRY_GROUP, "rows and groups share a number space");
-
     struct candidates rows;
+
+    _Static_assert((int)ROW_COUNT < (int)ENTRY_GROUP, "rows and groups share a number space");
 
     if (tables_are_built)
         return;
@@ -406,8 +406,8 @@ void decode_init(void)
     for (unsigned map = 0; map < MAPS; map++) {
         for (unsigned opcode = 0; opcode < OPCODES; opcode++) {
             find_candidates(&rows, map, opcode);
-            for (unsigned class = 0; class < CLASSES; class ++)
-                entries[map][class][opcode] = make_entry(&rows, class);
+            for (unsigned prefix = 0; prefix < CLASSES; prefix++)
+                entries[map][prefix][opcode] = make_entry(&rows, prefix);
         }
     }
     for (unsigned modrm = 0; modrm < 0xc0; modrm++) {
@@ -552,7 +552,7 @@ static void decode_readable(struct insn *out, const uint8_t *bytes, bool code32,
 {
     struct prefixes p = {.operand32 = code32, .address32 = code32, .seg = SREGS};
     const uint8_t *next = bytes;
-    unsigned map = MAP_1B, class, entry;
+    unsigned map = MAP_1B, prefix, entry;
     const struct plan *plan;
     uint8_t opcode;
 
@@ -582,8 +582,8 @@ static void decode_readable(struct insn *out, const uint8_t *bytes, bool code32,
         .opcode = opcode,
     };
 
-    class = p.rep == REP_REP ? CLASS_F3 : p.rep == REP_REPNE ? CLASS_F2 : p.has_66 ? CLASS_66 : CLASS_NP;
-    entry = entries[map][class][opcode];
+    prefix = p.rep == REP_REP ? CLASS_F3 : p.rep == REP_REPNE ? CLASS_F2 : p.has_66 ? CLASS_66 : CLASS_NP;
+    entry = entries[map][prefix][opcode];
     if (entry >= ENTRY_GROUP && entry != ENTRY_UD) {
         uint8_t modrm = *next;
 

@@ -250,15 +250,14 @@ static void qualify_cs(struct cpu *cpu, uint16_t selector, uint32_t ext)
         raise_in_task(cpu, VEC_NP, selector, ext);
     descriptor_set_accessed(cpu, &d);
     segment_set(cpu, CS, selector, &d);
-    cpu_set_cpl(cpu, rpl);
 }
 
-static void qualify_ss(struct cpu *cpu, uint16_t selector, uint32_t ext)
+static void qualify_ss(struct cpu *cpu, uint16_t selector, unsigned cpl, uint32_t ext)
 {
     struct descriptor d;
 
     if (SELECTOR_IS_NULL(selector) || !descriptor_read(cpu, selector, &d) || !ar_is_writable_data(d.ar) ||
-        ar_dpl(d.ar) != cpu->cpl || (selector & SELECTOR_RPL) != cpu->cpl)
+        ar_dpl(d.ar) != cpl || (selector & SELECTOR_RPL) != cpl)
         raise_in_task(cpu, VEC_TS, selector, ext);
     if (!ar_is_present(d.ar))
         raise_in_task(cpu, VEC_SS, selector, ext);
@@ -295,7 +294,7 @@ static void enter_task(struct cpu *cpu, const struct task_image *t, uint32_t ext
     cpu->insn = &boundary; /* offset 0: a fault is reported at the new EIP */
     cpu_set_eflags(cpu, t->eflags, 0xffffffffu);
     cpu->ldtr = (struct segment){.selector = t->ldt};
-    /* Until CS is known to be good, CPL 3 makes sure that the fault's handler gets a stack of its own. */
+    /* Until CS and SS are known to be good, CPL 3 makes sure that the fault's handler gets a stack of its own. */
     cpu_set_cpl(cpu, 3);
     for (unsigned i = 0; i < SREGS; i++)
         segment_set_null(cpu, i, t->seg[i]);
@@ -307,7 +306,8 @@ static void enter_task(struct cpu *cpu, const struct task_image *t, uint32_t ext
         return;
     }
     qualify_cs(cpu, t->seg[CS], ext);
-    qualify_ss(cpu, t->seg[SS], ext);
+    qualify_ss(cpu, t->seg[SS], t->seg[CS] & SELECTOR_RPL, ext);
+    cpu_set_cpl(cpu, t->seg[CS] & SELECTOR_RPL);
     qualify_data(cpu, DS, t->seg[DS], ext);
     qualify_data(cpu, ES, t->seg[ES], ext);
     qualify_data(cpu, FS, t->seg[FS], ext);

@@ -19,6 +19,7 @@
 #include "hw/display/vga.h"
 #include "hw/input/kbc8042.h"
 #include "hw/input/port92.h"
+#include "hw/intc/fpu_error.h"
 #include "hw/intc/pic8259.h"
 #include "hw/pc/fw_cfg.h"
 #include "hw/pc/kernel_loader.h"
@@ -69,6 +70,7 @@ struct pc {
     struct bus *bus;
 
     struct pic8259_pair *pic;
+    struct fpu_error *fpu_error;
     struct pit8254 *pit;
     struct port61 *port61;
     struct rtc146818 *rtc;
@@ -113,9 +115,8 @@ static uint8_t acknowledge(void *opaque)
 static void set_ferr(void *opaque, bool level)
 {
     struct pc *pc = opaque;
-    struct irq irq = pic8259_input(pc->pic, IRQ_FPU);
 
-    irq_set(&irq, level);
+    fpu_error_set_ferr(pc->fpu_error, level);
 }
 
 static uint64_t read_tsc(void *opaque)
@@ -139,6 +140,7 @@ static void set_a20(void *opaque, int line, bool level)
 static void board_reset(struct pc *pc)
 {
     pic8259_pair_reset(pc->pic);
+    fpu_error_reset(pc->fpu_error);
     pit8254_reset(pc->pit);
     port61_reset(pc->port61);
     rtc146818_reset(pc->rtc);
@@ -422,6 +424,10 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0xa0, 2, &pic8259_ops, pic8259_chip(pc->pic, 1));
     bus_map_ports(bus, 0x4d0, 2, &pic8259_elcr_ops, pc->pic);
 
+    if (!(pc->fpu_error = fpu_error_create(isa_irq[IRQ_FPU])))
+        return false;
+    bus_map_ports(bus, 0xf0, 2, &fpu_error_ops, pc->fpu_error);
+
     pit_out[0] = isa_irq[IRQ_PIT];
     if (!(pc->pit = pit8254_create(clock, pit_out)) || !(pc->port61 = port61_create(clock, pc->pit)))
         return false;
@@ -568,6 +574,7 @@ void pc_destroy(struct pc *pc)
     rtc146818_destroy(pc->rtc);
     port61_destroy(pc->port61);
     pit8254_destroy(pc->pit);
+    fpu_error_destroy(pc->fpu_error);
     pic8259_pair_destroy(pc->pic);
     bus_destroy(pc->bus);
     phys_destroy(pc->phys);
