@@ -89,13 +89,14 @@ fetch_kernel() {
 }
 
 busybox_initrd() {
-    [ "$guests/initrd.gz" -nt tests/boot/init ] && return
+    [ "$guests/initrd.gz" -nt tests/boot/init ] && [ "$guests/initrd.gz" -nt tests/boot/session ] && return
     fetch busybox-static:i386
     root=$guests/initrd.root
     rm -rf "$root"
     mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/root" "$root/etc"
     cp "$guests/pkg/busybox-static/bin/busybox" "$root/bin/busybox"
     cp tests/boot/init "$root/init"
+    cp tests/boot/session "$root/session"
     chmod 755 "$root/init"
     (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -9n) >"$guests/initrd.gz.new"
     mv "$guests/initrd.gz.new" "$guests/initrd.gz"

@@ -505,7 +505,7 @@ static void random_bytes_are_never_read_beyond_their_end(void **state)
             static const uint8_t likely_bytes[] = {0x66, 0x67, 0x2e, 0xf3, 0xf0, 0x0f, 0x0f, 0x3e};
             uint64_t r = next_random(&seed);
 
-            end[k - n] = r & 0x300 ? (uint8_t)r : likely_bytes[r & 7];
+            (end - n)[k] = r & 0x300 ? (uint8_t)r : likely_bytes[r & 7];
         }
         result = decode_insn(&in, end - n, n, code32, ALL_FEATURES);
         if (result == DECODE_MORE)

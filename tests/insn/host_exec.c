@@ -449,20 +449,25 @@ void host_state_init(struct host_state *s, bool code32)
     s->sel[DS] = s->sel[ES] = s->sel[FS] = s->sel[GS] = data;
 }
 
-/* Puts the instruction and the far jump back into the code window, unless they lie there already. */
-static void load_code(struct host_exec *h, const uint8_t *bytes, size_t len, uint32_t eip, bool code32)
+/* Puts JMP ptr16:32 to the gate behind the `len` bytes of `code`; returns the new length. */
+static size_t append_exit(const struct host_exec *h, uint8_t *code, size_t len, bool code32)
 {
     uint32_t leave = (uint32_t)((uintptr_t)h->area - PAGE + (uintptr_t)(host_gate_leave - host_gate));
-    uint8_t code[sizeof h->loaded], *window = host_memory(h->code_base), *p = code + len;
 
-    memcpy(code, bytes, len);
     if (!code32)
-        *p++ = 0x66;
-    *p++ = 0xea; /* JMP ptr16:32 */
-    memcpy(p, &leave, 4);
-    p[4] = USER_CS64;
-    p[5] = 0;
-    len = (size_t)(p + 6 - code);
+        code[len++] = 0x66;
+    code[len++] = 0xea;
+    memcpy(code + len, &leave, 4);
+    code[len + 4] = USER_CS64;
+    code[len + 5] = 0;
+    return len + 6;
+}
+
+/* Puts `code` into the code window, unless it lies there already. */
+static void load_code(struct host_exec *h, const uint8_t *code, size_t len, uint32_t eip)
+{
+    uint8_t *window = host_memory(h->code_base);
+
     if (h->loaded_len == len && h->loaded_eip == eip && !memcmp(h->loaded, code, len))
         return;
     memset(window + h->loaded_eip, FILLER, h->loaded_len);
@@ -472,28 +477,48 @@ static void load_code(struct host_exec *h, const uint8_t *bytes, size_t len, uin
     h->loaded_len = (uint32_t)len;
 }
 
-void host_exec_run(struct host_exec *h, const uint8_t *bytes, size_t len, const struct host_state *in,
-                   struct host_result *result)
+/* From in->sel[CS]:eip, with the code in place, until a far jump or a signal comes back. */
+static void enter_gate(struct host_exec *h, const struct host_state *in, uint32_t eip, size_t len,
+                       struct host_result *result)
 {
     struct host_exec_area *a = h->area;
     void (*gate)(void) = (void (*)(void))((uintptr_t)a - PAGE);
-    static uint32_t number;
 
-    load_code(h, bytes, len, in->eip, h->big_slots >> (in->sel[CS] >> 3 & 31) & 1);
     a->in = *in;
+    a->in.eip = eip;
     a->out.sel[CS] = in->sel[CS];
-    a->out.eip = in->eip + (uint32_t)len;
+    a->out.eip = eip + (uint32_t)len;
     a->eflags = in->eflags;
-    a->far_eip = in->eip;
+    a->far_eip = eip;
     a->far_cs = in->sel[CS];
     a->vector = HOST_DONE;
     a->error = a->address = 0;
     a->has_entered = !(in->eflags & EFLAGS_TF);
-    a->run = ++number ? number : ++number;
+    h->runs++;
+    a->run = h->runs ? h->runs : ++h->runs;
     gate();
     a->run = 0;
     result->state = a->out;
     result->vector = a->vector;
     result->error = a->error;
     result->address = a->vector == 14 ? a->address : 0;
+}
+
+void host_exec_run(struct host_exec *h, const uint8_t *bytes, size_t len, const struct host_state *in,
+                   struct host_result *result)
+{
+    uint8_t code[sizeof h->loaded];
+
+    memcpy(code, bytes, len);
+    load_code(h, code, append_exit(h, code, len, h->big_slots >> (in->sel[CS] >> 3 & 31) & 1), in->eip);
+    enter_gate(h, in, in->eip, len, result);
+}
+
+void host_exec_run_at_end(struct host_exec *h, const uint8_t *bytes, size_t len, const struct host_state *in,
+                          struct host_result *result)
+{
+    uint32_t eip = HOST_WINDOW - (uint32_t)len;
+
+    load_code(h, bytes, len, eip);
+    enter_gate(h, in, eip, len, result);
 }

@@ -1,10 +1,11 @@
 /*
- * The #UD map: which encodings the host CPU refuses with #UD at CPL 3, against which ones our decoder refuses.
+ * The #UD map: which encodings the host CPU refuses with #UD at CPL 3, against which ones our decoder refuses; and how
+ * many bytes the host fetches for each that we accept, by letting it run into an unmapped page.
  *
- * Every one-, two- and three-byte opcode with every ModRM byte, without prefix and with each of 66, F2, F3 and F0
- * (LOCK), in 32- and 16-bit code, is executed once on the host (host_exec.h); what follows the ModRM byte is all F4, so
- * that whatever completes runs into HLT. Opcodes without ModRM are tried once. The three-byte maps have few opcodes and
- * no extensions: a handful of ModRM bytes, unless MORPH86_UD_FULL is set.
+ * Every one-, two- and three-byte opcode with every ModRM byte, without prefix and with 66, F2, F3, F0 (LOCK), 66 F2
+ * and F3 66, in 32- and 16-bit code, is executed once on the host (host_exec.h); what follows the ModRM byte is all F4,
+ * so that whatever completes runs into HLT. Opcodes without ModRM are tried once. The three-byte maps have few opcodes
+ * and no extensions: a handful of ModRM bytes, unless MORPH86_UD_FULL is set.
  *
  * `differences` lists where the two may differ and why; an entry says who may be the one to accept. Anything else
  * fails. Not executed, because they call the host's kernel or hypervisor: 0F 05 SYSCALL, 0F 34 SYSENTER, 0F 01 C1
@@ -22,10 +23,13 @@
 #include "frontend/x86/insn.h"
 #include "tests/insn/host_exec.h"
 
-enum { VEC_UD = 6, INSN_MAX_LEN = 15, MAX_REPORTS = 100 };
+enum { VEC_UD = 6, VEC_PF = 14, INSN_MAX_LEN = 15, MAX_REPORTS = 100 };
 
 enum prefix_bit { NONE_ = 1, P66 = 2, PF2 = 4, PF3 = 8, PF0 = 16, ANY_ = 31 };
-static const uint8_t prefix_bytes[] = {0, 0x66, 0xf2, 0xf3, 0xf0};
+static const struct {
+    uint8_t bytes[2], bit; /* bit: the one that counts when both are mandatory prefixes */
+} prefix_sets[] = {{{0}, NONE_},  {{0x66}, P66},       {{0xf2}, PF2},      {{0xf3}, PF3},
+                   {{0xf0}, PF0}, {{0x66, 0xf2}, PF2}, {{0xf3, 0x66}, PF3}};
 
 /* ---- known differences ---- */
 
@@ -112,7 +116,7 @@ static bool is_listed(bool host_ud, unsigned map, unsigned opcode, unsigned modr
         const struct difference *d = &differences[i];
 
         if (d->acceptor & (host_ud ? OURS : HOST) && d->map == map && opcode >= d->first && opcode <= d->last &&
-            (modrm & d->modrm_mask) == d->modrm_value && d->prefixes >> prefix & 1)
+            (modrm & d->modrm_mask) == d->modrm_value && d->prefixes & prefix_sets[prefix].bit)
             return true;
     }
     return false;
@@ -120,20 +124,20 @@ static bool is_listed(bool host_ud, unsigned map, unsigned opcode, unsigned modr
 
 /* ---- the map ---- */
 
-static unsigned assemble(uint8_t *bytes, unsigned map, unsigned opcode, unsigned modrm, unsigned prefix)
+static void assemble(uint8_t *bytes, unsigned map, unsigned opcode, unsigned modrm, unsigned prefix)
 {
     unsigned n = 0;
 
     memset(bytes, 0xf4, INSN_MAX_LEN);
-    if (prefix_bytes[prefix])
-        bytes[n++] = prefix_bytes[prefix];
+    for (unsigned i = 0; i < 2; i++)
+        if (prefix_sets[prefix].bytes[i])
+            bytes[n++] = prefix_sets[prefix].bytes[i];
     if (map != MAP_1B)
         bytes[n++] = 0x0f;
     if (map >= MAP_0F38)
         bytes[n++] = map == MAP_0F38 ? 0x38 : 0x3a;
     bytes[n++] = (uint8_t)opcode;
     bytes[n++] = (uint8_t)modrm;
-    return n;
 }
 
 static bool is_prefix_or_escape(unsigned map, unsigned opcode)
@@ -191,7 +195,7 @@ static unsigned compare_opcode(struct host_exec *host, unsigned map, unsigned op
     bool is_short = map >= MAP_0F38 && !getenv("MORPH86_UD_FULL");
     unsigned failures = 0;
 
-    for (unsigned prefix = 0; prefix < sizeof prefix_bytes; prefix++) {
+    for (unsigned prefix = 0; prefix < sizeof prefix_sets / sizeof *prefix_sets; prefix++) {
         for (unsigned modrm = 0; modrm < 256; modrm++) {
             uint8_t bytes[INSN_MAX_LEN];
             bool host_ud, ours_ud;
@@ -206,8 +210,8 @@ static unsigned compare_opcode(struct host_exec *host, unsigned map, unsigned op
             if (host_ud == ours_ud || is_listed(host_ud, map, opcode, modrm, prefix))
                 continue;
             if (failures++ < 3 || getenv("MORPH86_UD_ALL"))
-                print_error("map %u opcode %02X modrm %02X prefix %02X code%u: the host %s\n", map, opcode, modrm,
-                            prefix_bytes[prefix], code32 ? 32 : 16,
+                print_error("map %u opcode %02X modrm %02X prefix %02X %02X code%u: the host %s\n", map, opcode, modrm,
+                            prefix_sets[prefix].bytes[0], prefix_sets[prefix].bytes[1], code32 ? 32 : 16,
                             host_ud ? "raises #UD, we do not" : "accepts it, we do not");
         }
     }
@@ -228,6 +232,93 @@ static void compare_maps(bool code32)
         for (unsigned opcode = 0; opcode < 256; opcode++)
             if (!is_prefix_or_escape(map, opcode))
                 failures += compare_opcode(&host, map, opcode, code32, &tried);
+    host_exec_destroy(&host);
+    print_message("%u encodings, %u differences\n", tried, failures);
+    assert_int_equal(failures, 0);
+}
+
+/* ---- lengths ---- */
+
+static const char *name_of(const uint8_t *bytes, bool code32, unsigned *len)
+{
+    struct insn in;
+
+    if (decode_insn(&in, bytes, INSN_MAX_LEN, code32, ~0u) != DECODE_OK || in.row == ISA_ROW_UD)
+        return NULL;
+    *len = in.len;
+    return isa_table[in.row].name;
+}
+
+/* Does the host want more than the first `len` of `bytes`? */
+static bool host_wants_more(struct host_exec *host, const uint8_t *bytes, unsigned len, bool code32)
+{
+    struct host_state state;
+    struct host_result result;
+
+    memset(host_memory(host->stack_base + HOST_WINDOW / 2), 0, 64);
+    host_state_init(&state, code32);
+    state.sel[1] = HOST_SELECTOR(code32 ? HOST_FREE_SLOT : HOST_FREE_SLOT + 1);
+    host_exec_run_at_end(host, bytes, len, &state, &result);
+    return result.vector == VEC_PF && result.state.eip == HOST_WINDOW - len &&
+           result.address == host->code_base + HOST_WINDOW;
+}
+
+static unsigned compare_lengths(struct host_exec *host, unsigned map, unsigned opcode, bool code32, unsigned *tried)
+{
+    static const uint8_t prefixes[][2] = {{0}, {0x66}, {0x67}, {0x66, 0x67}, {0xf2}, {0xf3}};
+    static const uint8_t tails[] = {0xf4, 0x25}; /* as SIB: base ESP; no base */
+    unsigned failures = 0;
+
+    for (unsigned i = 0; i < 256 * 12; i++) {
+        const uint8_t *prefix = prefixes[i % 6], tail = tails[i / 6 % 2], modrm = (uint8_t)(i / 12);
+        uint8_t bytes[INSN_MAX_LEN];
+        const char *name;
+        unsigned len, n = 0;
+
+        if ((!may_have_modrm(map, opcode) && modrm != 0xf4) || enters_kernel(map, opcode, modrm))
+            continue;
+        if ((tail != 0xf4 && (modrm >= 0xc0 || (modrm & 7) != 4)) || (map == MAP_1B && prefix[0] >= 0xf2))
+            continue; /* no SIB byte; F2 and F3 are idle */
+        memset(bytes, tail, sizeof bytes);
+        for (unsigned k = 0; k < 2; k++)
+            if (prefix[k])
+                bytes[n++] = prefix[k];
+        if (map != MAP_1B)
+            bytes[n++] = 0x0f;
+        bytes[n] = (uint8_t)opcode;
+        bytes[n + 1] = modrm;
+        name = name_of(bytes, code32, &len);
+        /* UD0 and UD1 have no ModRM byte on some processors, SDM 2B UD. */
+        if (!name || !strncmp(name, "UD", 2) || (map == MAP_0F && (opcode == 0x05 || opcode == 0x34)))
+            continue;
+        ++*tried;
+        if (!host_wants_more(host, bytes, len, code32) && (len == 1 || host_wants_more(host, bytes, len - 1, code32)))
+            continue;
+        if (failures++ < 3)
+            print_error("map %u opcode %02X modrm %02X prefix %02X %02X code%u: %s is not %u bytes long\n", map, opcode,
+                        modrm, prefix[0], prefix[1], code32 ? 32 : 16, name, len);
+    }
+    return failures;
+}
+
+static void host_and_decoder_agree_on_length(void **state)
+{
+    struct host_exec host;
+    const char *why;
+    unsigned failures = 0, tried = 0;
+
+    (void)state;
+    if (!host_exec_create(&host, &why)) {
+        print_message("skipped: %s\n", why);
+        skip();
+    }
+    assert_true(host_exec_set_segment(&host, HOST_FREE_SLOT, host.code_base, 2 * HOST_WINDOW - 1, 10, true, true));
+    assert_true(host_exec_set_segment(&host, HOST_FREE_SLOT + 1, host.code_base, 2 * HOST_WINDOW - 1, 10, false, true));
+    for (unsigned code32 = 0; code32 < 2; code32++)
+        for (unsigned map = MAP_1B; map <= MAP_0F; map++)
+            for (unsigned opcode = 0; opcode < 256; opcode++)
+                if (!is_prefix_or_escape(map, opcode))
+                    failures += compare_lengths(&host, map, opcode, code32, &tried);
     host_exec_destroy(&host);
     print_message("%u encodings, %u differences\n", tried, failures);
     assert_int_equal(failures, 0);
@@ -257,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_and_decoder_agree_on_ud_in_32_bit_code),
         cmocka_unit_test(host_and_decoder_agree_on_ud_in_16_bit_code),
+        cmocka_unit_test(host_and_decoder_agree_on_length),
     };
 
     return cmocka_run_group_tests(tests, build_decoder, NULL);

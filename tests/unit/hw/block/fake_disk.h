@@ -12,6 +12,7 @@
 struct fake_disk {
     struct host_block block;
     uint64_t bad_sector; /* UINT64_MAX: none */
+    bool flush_fails;
     unsigned n_reads, n_writes, n_flushes;
     uint8_t data[FAKE_DISK_SECTORS * HOST_BLOCK_SECTOR];
 };
@@ -53,8 +54,10 @@ static bool fake_disk_write(struct host_block *self, uint64_t sector, const void
 
 static bool fake_disk_flush(struct host_block *self)
 {
-    ((struct fake_disk *)self)->n_flushes++;
-    return true;
+    struct fake_disk *disk = (struct fake_disk *)self;
+
+    disk->n_flushes++;
+    return !disk->flush_fails;
 }
 
 static inline struct fake_disk *fake_disk_create(uint64_t n_sectors)

@@ -410,6 +410,9 @@ static void settings_commands_complete_with_an_interrupt(void **state)
     command_simple(rig, 0xe7, 0, 0);
     assert_int_equal(in(rig, STATUS), READY);
     assert_int_equal(rig->disk->n_flushes, 2);
+    rig->disk->flush_fails = true;
+    command_simple(rig, 0xe7, 0, 0);
+    assert_int_equal(in(rig, STATUS), READY | ERR);
     command_simple(rig, 0xe5, 0, 0);
     assert_int_equal(in(rig, COUNT), 0xff);
     command_simple(rig, 0xe0, 0, 0);
@@ -507,13 +510,14 @@ static void a_transfer_survives_save_and_load(void **state)
     struct rig *rig = *state;
     const struct state_desc *desc = ide_state();
     uint8_t *saved = malloc(state_size(desc)), *again = malloc(state_size(desc));
-    uint16_t words[256];
+    uint16_t words[256], other[256];
 
     command_lba28(rig, 0x20, 9, 2);
     bus_in_block(rig->bus, DATA, words, 2, 100);
     state_save(desc, rig->ide, saved);
     ide_reset(rig->ide);
     assert_false(rig->irq);
+    identify(rig, other); /* work that the loaded state must replace */
     assert_true(state_load(desc, rig->ide, saved, state_size(desc)));
     ide_after_load(rig->ide);
     assert_true(rig->irq);

@@ -183,8 +183,9 @@ static void a_large_write_gathers_from_memory(void **state)
 
     for (unsigned i = 0; i < 0x20000; i++)
         rig->board->ram[BUFFER + i] = (uint8_t)(i * 7 + (i >> 9));
-    put_prd(rig, 0, BUFFER, 0); /* 64 KiB */
-    put_prd(rig, 1, BUFFER + 0x10000, EOT);
+    put_prd(rig, 0, BUFFER, 512);
+    put_prd(rig, 1, BUFFER + 512, 0); /* 64 KiB, across two of the drive's buffers */
+    put_prd(rig, 2, BUFFER + 0x10000 + 512, (0x10000 - 512) | EOT);
     command(rig, 0xca, 300, 0); /* 256 sectors */
     start(rig, 0);
     assert_int_equal(in(rig, BMIS), INTERRUPT);
@@ -288,7 +289,10 @@ static void a_waiting_transfer_survives_save_and_load(void **state)
     start(rig, TO_MEMORY);
     state_save(desc, rig->ide, saved);
     piix3_ide_reset(rig->ide);
-    assert_int_equal(in(rig, BMIS), 0xff);
+    assert_int_equal(in(rig, BMIS), 0xff); /* no longer mapped */
+    config_out(rig, PCI_BASE_ADDRESS_0 + 16, 0xc000);
+    config_out(rig, PCI_COMMAND, PCI_COMMAND_IO);
+    bus_out(rig->board->bus, BMIDTP, 0x1234, 4);
     assert_true(state_load(desc, rig->ide, saved, state_size(desc)));
     piix3_ide_after_load(rig->ide);
     command(rig, 0xc8, 9, 1);

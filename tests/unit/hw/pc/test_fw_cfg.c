@@ -171,14 +171,14 @@ static void a_full_or_odd_directory_is_refused(void **state)
     struct rig *rig = *state;
     char name[80];
 
+    memset(name, 'n', 79);
+    name[79] = '\0';
+    assert_false(fw_cfg_add_file(rig->fw, name, "x", 1));
     for (unsigned i = 0; i < FW_CFG_FILE_SLOTS; i++) {
         snprintf(name, sizeof name, "file%u", i);
         assert_true(fw_cfg_add_file(rig->fw, name, "x", 1));
     }
     assert_false(fw_cfg_add_file(rig->fw, "one-more", "x", 1));
-    memset(name, 'n', 79);
-    name[79] = '\0';
-    assert_false(fw_cfg_add_file(rig->fw, name, "x", 1));
     assert_false(fw_cfg_add_bytes(rig->fw, 0x3fff, "x", 1));
 }
 
@@ -228,6 +228,8 @@ static void position_survives_save_and_load(void **state)
     state_save(desc, rig->fw, saved);
     fw_cfg_reset(rig->fw);
     assert_int_equal(next_byte(rig), 0);
+    select_key(rig, FW_CFG_ID);
+    next_le(rig, 3);
     assert_true(state_load(desc, rig->fw, saved, state_size(desc)));
     fw_cfg_after_load(rig->fw);
     assert_int_equal(next_byte(rig), 'E');

@@ -210,6 +210,8 @@ static void bars_never_cover_board_ports_or_ram(void **state)
     config_out(rig, 3, 0x10, 0xce0, 4);
     config_out(rig, 3, 0x14, 0x00100000, 4);
     assert_null(fake_mmio_at(rig->board, 0x00100000));
+    config_out(rig, 3, 0x14, 0xfec00000, 4);
+    assert_null(fake_mmio_at(rig->board, 0xfec00000));
     config_out(rig, 3, 0x14, 0xffffffff, 4);
     assert_null(fake_mmio_at(rig->board, 0xfffff000));
     assert_int_equal(config_in(rig, 3, PCI_VENDOR_ID, 2), 0x1234); /* CFC still there */

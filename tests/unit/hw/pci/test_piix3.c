@@ -123,8 +123,9 @@ static void a_shared_wire_falls_with_its_last_driver(void **state)
     set_route(rig, 1, 11);
     set_route(rig, 2, 11);
     pci_device_set_intx(&rig->card[0], true); /* PIRQB */
-    pci_device_set_intx(&rig->card[1], true); /* PIRQC */
     pci_device_set_intx(&rig->card[2], true); /* slot 6: PIRQB too */
+    assert_true(rig->irq[11]);
+    pci_device_set_intx(&rig->card[1], true); /* PIRQC */
     pci_device_set_intx(&rig->card[0], false);
     pci_device_set_intx(&rig->card[1], false);
     assert_true(rig->irq[11]);

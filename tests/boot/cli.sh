@@ -1,0 +1,96 @@
+#!/bin/sh
+# Every mistake on the command line gets one line that names it and says how to mend it, and exit status 1.
+#   tests/boot/cli.sh MORPH86
+set -u
+morph86=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+# refused WORD OPTION...: exit status 1, nothing on stdout, one line on stderr that contains WORD
+refused() {
+    word=$1
+    shift
+    timeout 20 "$morph86" "$@" >out 2>err </dev/null
+    status=$?
+    if [ $status -ne 1 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ] || ! grep -qF -- "$word" err; then
+        echo "morph86 $*: status $status, expected one line with '$word':" >&2
+        cat out err >&2
+        failures=$((failures + 1))
+    fi
+}
+# accepted WORD OPTION...: exit status 0 and WORD on stdout
+accepted() {
+    word=$1
+    shift
+    if ! timeout 20 "$morph86" "$@" >out 2>err </dev/null || ! grep -qF -- "$word" out || [ -s err ]; then
+        echo "morph86 $*: expected '$word' and status 0" >&2
+        cat err >&2
+        failures=$((failures + 1))
+    fi
+}
+
+printf 'not a kernel, but long enough to be looked at' >text
+head -c 2048 /dev/zero >zeros
+head -c 1000 /dev/zero >oddrom
+head -c 65536 /dev/zero >rom64
+printf '' >empty
+
+accepted "Usage:" --help
+accepted "Usage:" -h
+accepted "morph86 " --version
+accepted "pentium3" -cpu help
+accepted "i440FX" -M help
+accepted "interp" -accel help
+accepted "int" -d help
+refused "'-unknown'" -unknown
+refused "'-frobnicate'" -frobnicate 3
+refused "needs a value" -m
+refused "'lots'" -m lots
+refused "'-5'" -m -5
+refused "'64T'" -m 64T
+refused "out of range" -m 9G
+refused "out of range" -m 0
+refused "'q35'" -M q35
+refused "'i99'" -cpu i99
+refused "'nonsense'" -cpu pentium3,+nonsense
+refused "'sse2'" -cpu pentium3,sse2
+refused "'2'" -smp 2
+refused "'kvm'" -accel kvm
+refused "'missing.bin'" -bios missing.bin
+refused "'oddrom'" -bios oddrom
+refused "'missing'" -kernel missing
+refused "'text'" -kernel text
+refused "'zeros'" -kernel zeros
+refused "'empty'" -kernel empty
+refused "-initrd needs -kernel" -initrd zeros
+refused "-append needs -kernel" -append quiet
+refused "'missing.img'" -hda missing.img
+refused "'empty'" -hda empty
+refused "'.'" -hda .
+refused "'nowhere/file'" -serial file:nowhere/file
+refused "'pigeon'" -serial pigeon
+refused "stdio" -serial stdio -serial stdio
+refused "more than 4" -serial null -serial null -serial null -serial null -serial null
+refused "'nowhere/log'" -D nowhere/log
+refused "'bogus'" -d bogus
+refused "'sdl9'" -display sdl9
+refused "'vnc'" -monitor vnc
+refused "'user9'" -nic user9
+refused "'cirrus9'" -vga cirrus9
+refused "'toaster'" -device toaster
+refused "'colour=red'" -device isa-debug-exit,colour=red
+refused "iobase" -device isa-debug-exit,iobase=0x12345
+
+# A disk that is in use is refused, and left alone.
+head -c 1048576 /dev/zero >disk
+"$morph86" -hda disk -display none -nic none >/dev/null 2>&1 &
+first=$!
+sleep 1
+refused "'disk'" -hda disk
+kill $first
+wait $first 2>/dev/null
+
+[ $failures -eq 0 ] || { echo "$failures mistakes were not answered well" >&2; exit 1; }
+echo "every mistake got its line"
