@@ -12,6 +12,7 @@
 
 #include "frontend/x86/cpu.h"
 #include "hw/block/ide.h"
+#include "hw/block/piix3_ide.h"
 #include "hw/char/debug_exit.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart16550.h"
@@ -83,6 +84,7 @@ struct pc {
     struct i440fx *i440fx;
     struct piix3 *piix3;
     struct ide_channel *ide[2];
+    struct piix3_ide *piix3_ide;
     struct vga *vga;
     struct fw_cfg *fw_cfg;
 
@@ -154,6 +156,7 @@ static void board_reset(struct pc *pc)
     piix3_reset(pc->piix3);
     for (unsigned i = 0; i < 2; i++)
         ide_reset(pc->ide[i]);
+    piix3_ide_reset(pc->piix3_ide);
     if (pc->vga)
         vga_reset(pc->vga);
     fw_cfg_reset(pc->fw_cfg);
@@ -483,6 +486,10 @@ static bool create_chips(struct pc *pc)
         bus_map_ports(bus, ide[i].command, 8, &ide_command_ports, pc->ide[i]);
         bus_map_ports(bus, ide[i].control, 1, &ide_control_ports, pc->ide[i]);
     }
+    /* Before the disks: drives offer DMA only where there is a bus master. */
+    if (!(pc->piix3_ide = piix3_ide_create(pc->pci, PIIX3_SLOT, pc->ide,
+                                           (struct irq[2]){isa_irq[ide[0].irq], isa_irq[ide[1].irq]})))
+        return false;
     for (unsigned i = 0; i < PC_IDE_DISKS; i++) {
         char serial_number[] = "MORPH86-0";
 
@@ -560,6 +567,7 @@ void pc_destroy(struct pc *pc)
     cpu_destroy(pc->cpu);
     fw_cfg_destroy(pc->fw_cfg);
     vga_destroy(pc->vga);
+    piix3_ide_destroy(pc->piix3_ide);
     for (unsigned i = 0; i < 2; i++)
         ide_destroy(pc->ide[i]);
     piix3_destroy(pc->piix3);
