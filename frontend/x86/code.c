@@ -164,7 +164,7 @@ void code_empty(struct cpu *cpu)
 
 void code_kill_running(struct cpu *cpu)
 {
-    struct code_block *block = cpu->code->running;
+    struct code_block *block = cpu->block;
 
     if (!block)
         return;
@@ -209,7 +209,7 @@ static struct code_block *block_build(struct cpu *cpu, phys_addr address, const 
     }
     if (n == 0)
         return NULL;
-    block->insn[n] = (struct insn){.fn = interp_block_end, .offset = (uint16_t)offset, .row = ISA_ROW_UD};
+    block->insn[n] = (struct insn){.fn = interp_block_next, .offset = (uint16_t)offset, .row = ISA_ROW_UD};
     pool_take(pool, sizeof *block + (n + 1) * sizeof(struct insn));
 
     block->span_bytes = offset;
@@ -237,14 +237,17 @@ static struct code_block *block_build(struct cpu *cpu, phys_addr address, const 
     return block;
 }
 
-struct code_block *code_find_slow(struct cpu *cpu, lin_addr address, uint64_t key)
+struct code_block *code_find(struct cpu *cpu)
 {
+    lin_addr address = cpu->seg[CS].base + cpu->eip;
     struct code_pool *pool = cpu->code->pool;
     bool code32 = cpu_code32(cpu);
     struct code_block *block;
     uint8_t *host;
     phys_addr phys;
 
+    if ((block = code_find_known(cpu)))
+        return block;
     if (cpu->eip > cpu->seg[CS].limit)
         return NULL; /* code_decode_single raises the fault */
     phys = mmu_fetch(&cpu->mmu, address, cpu->view, &host);
@@ -259,8 +262,10 @@ struct code_block *code_find_slow(struct cpu *cpu, lin_addr address, uint64_t ke
         struct code_front *slot = &cpu->code->front[address % CODE_FRONT_SLOTS];
 
         slot->address = address;
-        slot->key = key;
+        slot->key = code_key(cpu);
         slot->block = block;
+        if (cpu->eip + block->span_bytes > (uint64_t)cpu->seg[CS].limit + 1)
+            return NULL;
     }
     return block;
 }

@@ -34,7 +34,6 @@ struct code_front { /* cache by linear address; `key` dies with each TLB flush *
 
 struct code_cache {
     struct code_front front[CODE_FRONT_SLOTS];
-    struct code_block *running;      /* the block that is being executed, NULL between blocks */
     struct insn single[2];           /* exec of one uncached instruction: it and a sentinel */
     uint64_t built, killed, emptied; /* counters */
     struct code_pool *pool;
@@ -47,9 +46,9 @@ void code_destroy(struct code_cache *code);
 void code_empty(struct cpu *cpu);
 /* Makes the running block stop after the current instruction. */
 void code_kill_running(struct cpu *cpu);
-/* The block at cs.base + cpu->eip, built if need be. NULL if the first instruction cannot be cached (it crosses a page
- * or lies in MMIO). Raises #PF. */
-struct code_block *code_find_slow(struct cpu *cpu, lin_addr address, uint64_t key);
+/* The block at CS:EIP, built if need be. NULL if the first instruction cannot be cached (it crosses a page, lies in MMIO)
+ * or the block runs past the CS limit. Raises #PF. */
+struct code_block *code_find(struct cpu *cpu);
 /* Decodes the one instruction at CS:EIP into code->single, fetching byte by byte; raises #PF, #GP(0). */
 const struct insn *code_decode_single(struct cpu *cpu);
 
@@ -58,15 +57,17 @@ static inline uint64_t code_key(const struct cpu *cpu)
     return cpu->mmu.flushes << 2 | (uint64_t)cpu->view << 1 | (cpu_code32(cpu) ? 1 : 0);
 }
 
-static inline struct code_block *code_find(struct cpu *cpu)
+/* The block at CS:EIP if the front cache has it and all of it lies within the CS limit, else NULL. */
+static inline struct code_block *code_find_known(struct cpu *cpu)
 {
     lin_addr address = cpu->seg[CS].base + cpu->eip;
-    uint64_t key = code_key(cpu);
     const struct code_front *slot = &cpu->code->front[address % CODE_FRONT_SLOTS];
 
-    if (__builtin_expect(slot->address == address && slot->key == key && slot->block->span_bytes != CODE_SPAN_DEAD, 1))
+    if (__builtin_expect(slot->address == address && slot->key == code_key(cpu) &&
+                             cpu->eip + slot->block->span_bytes <= (uint64_t)cpu->seg[CS].limit + 1,
+                         1))
         return slot->block;
-    return code_find_slow(cpu, address, key);
+    return NULL;
 }
 
 #endif

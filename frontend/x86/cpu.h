@@ -125,9 +125,16 @@ enum cpu_shadow {
     SHADOW_MOV_SS = 1 << 1, /* MOV SS, POP SS: no INTR, NMI, #DB trap before the next instruction ends */
 };
 
+enum cpu_stepping {
+    STEPPING_BREAKPOINTS = 1 << 0, /* breakpoints are armed: one instruction at a time (debug.c) */
+    STEPPING_SINGLE = 1 << 1,      /* one uncached instruction is being executed: do not go on with a block */
+    STEPPING_TRACE = 1 << 2,       /* -d exec, cpu: every block returns to the run loop */
+};
+
 enum cpu_halt_state { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN };
 
 struct insn;
+struct code_block;
 struct code_cache;
 struct cpu_model; /* cpuid.h */
 
@@ -166,6 +173,7 @@ struct cpu {
     uint32_t flag_zero, flag_sign, flag_carry; /* flags.h */
     uint32_t eflags;                           /* all but OSZAPC */
     const struct insn *insn;                   /* the instruction being executed */
+    struct code_block *block;                  /* the block it belongs to; NULL outside blocks */
     enum mmu_view view;                        /* MMU_USER at CPL 3 */
     uint8_t cpl;                               /* 0 in real mode, 3 in virtual-8086 mode */
     _Atomic uint32_t events;                   /* enum cpu_event */
@@ -173,7 +181,7 @@ struct cpu {
     uint8_t shadow;      /* enum cpu_shadow in force now */
     uint8_t shadow_next; /* shadows set by the current instruction, in force for the next one */
     uint8_t halt;        /* enum cpu_halt_state */
-    uint8_t stepping;    /* breakpoints are armed: one instruction at a time (debug.c) */
+    uint8_t stepping;    /* enum cpu_stepping */
     struct segment seg[SREGS];
 
     struct segment ldtr, tr;

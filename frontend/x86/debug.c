@@ -39,20 +39,20 @@ static bool breakpoint_overlaps(const struct breakpoint *b, uint32_t address, ui
 
 void debug_derive(struct cpu *cpu)
 {
-    cpu->stepping = 0;
+    cpu->stepping &= (uint8_t)~STEPPING_BREAKPOINTS;
     for (unsigned i = 0; i < 4; i++) {
         struct breakpoint b = breakpoint(cpu, i);
         bool is_data = b.kind == BP_WRITE || b.kind == BP_ACCESS;
 
         mmu_set_debug_page(&cpu->mmu, i, b.is_on && is_data, b.address);
         if (b.is_on && b.kind != BP_IO)
-            cpu->stepping = 1;
+            cpu->stepping |= STEPPING_BREAKPOINTS;
     }
 }
 
 bool cpu_must_step(const struct cpu *cpu)
 {
-    return cpu->stepping || (cpu->eflags & (EFLAGS_TF | EFLAGS_RF));
+    return (cpu->stepping & STEPPING_BREAKPOINTS) || (cpu->eflags & (EFLAGS_TF | EFLAGS_RF));
 }
 
 /* DR6 bits of the enabled breakpoints of the given kinds that match (disabled ones the SDM lets us leave out). */

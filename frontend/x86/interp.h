@@ -467,7 +467,7 @@ ALWAYS_INLINE uint32_t place_peek(struct cpu *cpu, struct place p, unsigned bits
 
 /* For the decoder and the run loop. */
 void interp_ud(struct cpu *cpu, const struct insn *in); /* raises #UD */
-void interp_block_end(struct cpu *cpu,
-                      const struct insn *in); /* sentinel: sets EIP to this offset and leaves the block */
+void interp_block_end(struct cpu *cpu, const struct insn *in);  /* sets EIP to this offset and leaves the block */
+void interp_block_next(struct cpu *cpu, const struct insn *in); /* sentinel: the same, and on to the next block */
 
 #endif

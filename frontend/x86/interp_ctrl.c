@@ -5,6 +5,7 @@
  * The target is checked against the CS limit before anything changes, so #GP(0) is reported at the branch itself.
  */
 #include "frontend/x86/interp.h"
+#include "frontend/x86/run.h"
 
 ALWAYS_INLINE uint32_t near_target(uint32_t target, unsigned bits)
 {
@@ -20,35 +21,30 @@ ALWAYS_INLINE void jump_near(struct cpu *cpu, uint32_t target)
     cpu->eip = target;
 }
 
-/* Handlers without NEXT: body(cpu, in, bits) sets EIP, then the run loop takes over. */
+#define CHAIN(cpu)                                                                                                     \
+    do {                                                                                                               \
+        run_chain(cpu);                                                                                                \
+        return;                                                                                                        \
+    } while (0)
+
+/* Handlers without NEXT: body(cpu, in, bits) sets EIP, then the next block follows. */
+#define CTRL_HANDLER(function, call)                                                                                   \
+    static void function(struct cpu *cpu, const struct insn *in)                                                       \
+    {                                                                                                                  \
+        call;                                                                                                          \
+        run_chain(cpu);                                                                                                \
+    }
 #define CTRL_BITS(name, body)                                                                                          \
-    static void name##_16(struct cpu *cpu, const struct insn *in)                                                      \
-    {                                                                                                                  \
-        body(cpu, in, 16);                                                                                             \
-    }                                                                                                                  \
-    static void name##_32(struct cpu *cpu, const struct insn *in)                                                      \
-    {                                                                                                                  \
-        body(cpu, in, 32);                                                                                             \
-    }                                                                                                                  \
+    CTRL_HANDLER(name##_16, body(cpu, in, 16))                                                                         \
+    CTRL_HANDLER(name##_32, body(cpu, in, 32))                                                                         \
     INTERP_OPSIZE_TABLE(name)
 #define CTRL_RM(name, body)                                                                                            \
-    static void name##_r16(struct cpu *cpu, const struct insn *in)                                                     \
-    {                                                                                                                  \
-        body(cpu, in, false, 16);                                                                                      \
-    }                                                                                                                  \
-    static void name##_m16(struct cpu *cpu, const struct insn *in)                                                     \
-    {                                                                                                                  \
-        body(cpu, in, true, 16);                                                                                       \
-    }                                                                                                                  \
-    static void name##_r32(struct cpu *cpu, const struct insn *in)                                                     \
-    {                                                                                                                  \
-        body(cpu, in, false, 32);                                                                                      \
-    }                                                                                                                  \
-    static void name##_m32(struct cpu *cpu, const struct insn *in)                                                     \
-    {                                                                                                                  \
-        body(cpu, in, true, 32);                                                                                       \
-    }                                                                                                                  \
-    const struct interp_handlers interp_##name = {{{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
+    CTRL_HANDLER(name##_r16, body(cpu, in, false, 16))                                                                 \
+    CTRL_HANDLER(name##_m16, body(cpu, in, true, 16))                                                                  \
+    CTRL_HANDLER(name##_r32, body(cpu, in, false, 32))                                                                 \
+    CTRL_HANDLER(name##_m32, body(cpu, in, true, 32))                                                                  \
+    const struct interp_handlers interp_##name = {                                                                     \
+        {{NULL, NULL}, {name##_r16, name##_m16}, {name##_r32, name##_m32}}};
 
 ALWAYS_INLINE void jmp_j_body(struct cpu *cpu, const struct insn *in, unsigned bits)
 {
@@ -128,7 +124,7 @@ ALWAYS_INLINE void call_j_body(struct cpu *cpu, const struct insn *in, struct pl
 {
     call_near(cpu, in, p, relative_target(cpu, in, bits), bits);
 }
-INTERP_HOT_STACK(call_j, call_j_body, probe_push, return )
+INTERP_HOT_STACK(call_j, call_j_body, probe_push, CHAIN(cpu))
 
 ALWAYS_INLINE void call_e_body(struct cpu *cpu, const struct insn *in, bool is_mem, unsigned bits)
 {
@@ -148,13 +144,13 @@ ALWAYS_INLINE void ret_body(struct cpu *cpu, const struct insn *in, struct place
 {
     ret_near(cpu, p, 0, bits);
 }
-INTERP_HOT_STACK(ret, ret_body, probe_pop, return )
+INTERP_HOT_STACK(ret, ret_body, probe_pop, CHAIN(cpu))
 
 ALWAYS_INLINE void ret_i_body(struct cpu *cpu, const struct insn *in, struct place p, unsigned bits)
 {
     ret_near(cpu, p, in->imm & 0xffff, bits);
 }
-INTERP_HOT_STACK(ret_i, ret_i_body, probe_pop, return )
+INTERP_HOT_STACK(ret_i, ret_i_body, probe_pop, CHAIN(cpu))
 
 /* ---- the rest ---- */
 

@@ -10,6 +10,7 @@
 #include "frontend/x86/trace.h"
 #include "frontend/x86/simd.h"
 #include "frontend/x86/fpu.h"
+#include "frontend/x86/run.h"
 #include "frontend/x86/sys_internal.h"
 #include "hw/core/log.h"
 
@@ -25,12 +26,18 @@ void interp_ud(struct cpu *cpu, const struct insn *in)
 
 void interp_block_end(struct cpu *cpu, const struct insn *in)
 {
-    const struct code_block *block = cpu->code->running;
+    const struct code_block *block = cpu->block;
 
     /* A block that was killed while it ran stops early: what was counted on entry but not executed is taken back. */
     if (block)
         cpu->executed -= block->n_insns - (uint32_t)(in - block->insn);
     cpu->eip += in->offset;
+}
+
+void interp_block_next(struct cpu *cpu, const struct insn *in)
+{
+    cpu->eip += in->offset;
+    run_chain(cpu);
 }
 
 void cpu_set_event(struct cpu *cpu, uint32_t events)
@@ -47,25 +54,11 @@ void cpu_set_intr(struct cpu *cpu, bool level)
         atomic_fetch_and_explicit(&cpu->events, ~(uint32_t)CPU_EVENT_INTR, memory_order_relaxed);
 }
 
-static inline bool needs_attention(const struct cpu *cpu)
-{
-    uint32_t word;
-
-    memcpy(&word, &cpu->shadow, sizeof word);
-    word |= atomic_load_explicit(&cpu->events, memory_order_relaxed);
-    word |= cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
-    return unlikely(word | cpu->pending_db);
-}
-
 static void run_block(struct cpu *cpu, struct code_block *block)
 {
-    if (log_is_on(LOG_EXEC | LOG_CPU))
+    if (unlikely(cpu->stepping & STEPPING_TRACE))
         trace_block(cpu, block);
-    cpu->code->running = block;
-    cpu->executed += block->n_insns;
-    cpu->insn = block->insn;
-    block->insn[0].fn(cpu, block->insn);
-    cpu->code->running = NULL;
+    block_enter(cpu, block);
 }
 
 /* Executes the instruction at CS:EIP by itself. */
@@ -73,7 +66,8 @@ static void run_single(struct cpu *cpu)
 {
     const struct insn *in;
 
-    if (cpu->stepping && !(cpu->eflags & EFLAGS_RF)) {
+    cpu->block = NULL;
+    if ((cpu->stepping & STEPPING_BREAKPOINTS) && !(cpu->eflags & EFLAGS_RF)) {
         uint32_t hit = debug_exec_match(cpu, cpu->seg[CS].base + cpu->eip);
 
         if (hit) { /* a fault: reported before the instruction runs */
@@ -87,7 +81,9 @@ static void run_single(struct cpu *cpu)
         cpu->pending_db |= DR6_BS;
     cpu->executed++;
     cpu->insn = in;
+    cpu->stepping |= STEPPING_SINGLE;
     in->fn(cpu, in);
+    cpu->stepping &= (uint8_t)~STEPPING_SINGLE;
 }
 
 static void advance_shadow(struct cpu *cpu)
@@ -135,12 +131,12 @@ static bool attend(struct cpu *cpu)
     }
     if (serviced)
         return true;
-    if (cpu->shadow | cpu->stepping || cpu->eflags & (EFLAGS_TF | EFLAGS_RF)) {
+    if (cpu->shadow | (cpu->stepping & STEPPING_BREAKPOINTS) || cpu->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         run_single(cpu);
     } else {
         struct code_block *block = code_find(cpu);
 
-        if (block && cpu->eip + block->span_bytes <= (uint64_t)cpu->seg[CS].limit + 1)
+        if (block)
             run_block(cpu, block);
         else
             run_single(cpu);
@@ -151,20 +147,21 @@ static bool attend(struct cpu *cpu)
 /* Where cpu_raise() comes out. */
 static void unwound(struct cpu *cpu)
 {
-    struct code_block *block = cpu->code->running;
+    const struct code_block *block = cpu->block;
 
-    if (block) {
+    if (block && cpu->insn != &between)
         cpu->executed -= block->n_insns - (uint32_t)(cpu->insn - block->insn);
-        cpu->code->running = NULL;
-    }
     cpu->eip += cpu->insn->offset;
     cpu->insn = &between;
+    cpu->block = NULL;
+    cpu->stepping &= (uint8_t)~STEPPING_SINGLE;
     cpu->shadow = cpu->shadow_next = 0;
     exception_deliver(cpu);
 }
 
 void cpu_run(struct cpu *cpu)
 {
+    cpu->stepping = (uint8_t)((cpu->stepping & ~STEPPING_TRACE) | (log_is_on(LOG_EXEC | LOG_CPU) ? STEPPING_TRACE : 0));
     simd_enter(cpu);
     fpu_enter(cpu);
     if (setjmp(cpu->unwind))
@@ -178,7 +175,7 @@ void cpu_run(struct cpu *cpu)
         }
         struct code_block *block = code_find(cpu);
 
-        if (likely(block && cpu->eip + block->span_bytes <= (uint64_t)cpu->seg[CS].limit + 1))
+        if (likely(block))
             run_block(cpu, block);
         else
             run_single(cpu);

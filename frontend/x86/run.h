@@ -1,0 +1,50 @@
+/*
+ * From block to block. The run loop (run.c) and the handlers that end a block share these.
+ */
+#ifndef FRONTEND_X86_RUN_H
+#define FRONTEND_X86_RUN_H
+
+#include "frontend/x86/code.h"
+
+/* What the loop must look at before the next block: host events, shadows, HLT, breakpoints, TF, RF, debug traps. */
+static inline bool needs_attention(const struct cpu *cpu)
+{
+    uint32_t word;
+
+    memcpy(&word, &cpu->shadow, sizeof word);
+    word |= atomic_load_explicit(&cpu->events, memory_order_relaxed);
+    word |= cpu->eflags & (EFLAGS_TF | EFLAGS_RF);
+    return __builtin_expect((word | cpu->pending_db) != 0, 0);
+}
+
+/* Enters `block`, counting its instructions; whoever stops early takes the rest back (interp_block_end, run.c). */
+static inline __attribute__((always_inline)) void block_enter(struct cpu *cpu, struct code_block *block)
+{
+    cpu->block = block;
+    cpu->executed += block->n_insns;
+    cpu->insn = block->insn;
+    block->insn[0].fn(cpu, block->insn);
+}
+
+/*
+ * At the end of a handler that set EIP and nothing else: goes on with the next block at once if it is known and nothing
+ * needs attention; otherwise returns to the loop, which does the same with all the care. Only where the compiler turns
+ * the call into a jump (INTERP_TAIL_CALLS, set by CMake for optimised builds), since the chain has no end.
+ */
+static inline __attribute__((always_inline)) void run_chain(struct cpu *cpu)
+{
+#ifdef INTERP_TAIL_CALLS
+    if (!needs_attention(cpu)) {
+        struct code_block *block = code_find_known(cpu);
+
+        if (__builtin_expect(block != NULL, 1)) {
+            block_enter(cpu, block);
+            return;
+        }
+    }
+#else
+    (void)cpu;
+#endif
+}
+
+#endif
