@@ -80,7 +80,7 @@ static __attribute__((cold, noinline)) unsigned trapped(struct fpu *fpu, struct 
     ".previous"
 #define FINISH(finish) FINISH_UNLESS(0x80, finish)
 #define SAVE(fpu)      [save] "=m"((fpu)->host.save)
-#define STATUS(status) [status] "=a"(status)
+#define STATUS(status) [status] "=&a"(status)
 #define HOST_STACK     "st", "st(1)", "cc"
 #define IS_TRAPPED(s)  __builtin_expect((s)&FPU_SW_ES, 0)
 

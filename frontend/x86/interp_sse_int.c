@@ -78,7 +78,7 @@ ALWAYS_INLINE void sse_pslldq(struct cpu *cpu, const struct insn *in, bool is_me
     unsigned bytes = in->imm < 16 ? in->imm : 16;
 
     window[1] = cpu->fpu.xmm[in->rm];
-    memcpy(&cpu->fpu.xmm[in->rm], window[1].b - bytes, 16);
+    memcpy(&cpu->fpu.xmm[in->rm], (const uint8_t *)window + 16 - bytes, 16);
 }
 SIMD_HANDLERS_REG(sse_pslldq, gate_sse)
 
@@ -88,7 +88,7 @@ ALWAYS_INLINE void sse_psrldq(struct cpu *cpu, const struct insn *in, bool is_me
     unsigned bytes = in->imm < 16 ? in->imm : 16;
 
     window[0] = cpu->fpu.xmm[in->rm];
-    memcpy(&cpu->fpu.xmm[in->rm], window[0].b + bytes, 16);
+    memcpy(&cpu->fpu.xmm[in->rm], (const uint8_t *)window + bytes, 16);
 }
 SIMD_HANDLERS_REG(sse_psrldq, gate_sse)
 

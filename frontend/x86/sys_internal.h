@@ -131,7 +131,7 @@ uint32_t frame_store(struct cpu *cpu, const struct segment *ss, uint32_t esp, co
 /* ---- exception.c ---- */
 
 /* mmu.page_fault: sets CR2 and raises #PF(error). `opaque` is the cpu. */
-_Noreturn void cpu_page_fault(void *opaque, lin_addr address, uint32_t error);
+void cpu_page_fault(void *opaque, lin_addr address, uint32_t error) __attribute__((noreturn));
 /* A #DB fault (not trap) that reports `dr6_bits`: instruction breakpoint, general detect. */
 _Noreturn void cpu_raise_debug(struct cpu *cpu, uint32_t dr6_bits);
 /* interrupt_deliver for handlers: cpu->eip stays at the instruction until nothing can fault any more. */

@@ -8,6 +8,7 @@
  */
 #include "frontend/x86/sys_internal.h"
 
+#include "frontend/x86/code.h"
 #include "frontend/x86/insn.h"
 #include "hw/core/log.h"
 
@@ -291,7 +292,9 @@ static void enter_task(struct cpu *cpu, const struct task_image *t, uint32_t ext
 
     memcpy(cpu->gpr, t->gpr, sizeof t->gpr);
     cpu->eip = t->eip;
-    cpu->insn = &boundary; /* offset 0: a fault is reported at the new EIP */
+    /* For the run loop the block that switched has ended; a fault is reported at the new EIP, offset 0. */
+    cpu->insn = &boundary;
+    cpu->block = NULL;
     cpu_set_eflags(cpu, t->eflags, 0xffffffffu);
     cpu->ldtr = (struct segment){.selector = t->ldt};
     /* Until CS and SS are known to be good, CPL 3 makes sure that the fault's handler gets a stack of its own. */

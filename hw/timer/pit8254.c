@@ -303,8 +303,8 @@ static int64_t update(struct pit8254 *pit, unsigned n)
     if (edge == CLOCK_NEVER) {
         timer_cancel(&pit->timer[n]);
     } else {
-        int64_t deadline = ns_of(edge);
-        timer_set(&pit->timer[n], deadline > now + MIN_INTERVAL_NS ? deadline : now + MIN_INTERVAL_NS);
+        int64_t deadline = ns_of(edge), soonest = c->rise_ns + MIN_INTERVAL_NS;
+        timer_set(&pit->timer[n], deadline > soonest ? deadline : soonest);
     }
     return tick;
 }
@@ -507,6 +507,8 @@ void pit8254_after_load(struct pit8254 *pit)
             c->n = 0x10000;
         if (c->phase > PIT_COUNTING)
             c->phase = PIT_IDLE;
+        if (c->rise_ns > clock_now_ns(pit->clock))
+            c->rise_ns = clock_now_ns(pit->clock);
         irq_set(&pit->out[i], c->wire);
         update(pit, i);
     }

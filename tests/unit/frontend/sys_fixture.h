@@ -152,7 +152,8 @@ static inline void put_gdt(struct machine *m, uint16_t selector, uint32_t base, 
 {
     put_descriptor(m, GDT + (selector & ~7u), base, limit, ar);
 }
-static inline void put_gate(struct machine *m, uint32_t at, uint16_t selector, uint32_t offset, uint8_t ar, uint8_t params)
+static inline void put_gate(struct machine *m, uint32_t at, uint16_t selector, uint32_t offset, uint8_t ar,
+                            uint8_t params)
 {
     put32(m, at, (uint32_t)selector << 16 | (offset & 0xffff));
     put32(m, at + 4, (offset & 0xffff0000u) | (uint32_t)ar << 8 | params);

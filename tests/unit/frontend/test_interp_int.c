@@ -37,7 +37,8 @@ struct machine {
     bool code32;
 };
 
-static _Noreturn void page_fault(void *opaque, lin_addr address, uint32_t error)
+static void page_fault(void *opaque, lin_addr address, uint32_t error) __attribute__((noreturn));
+static void page_fault(void *opaque, lin_addr address, uint32_t error)
 {
     struct cpu *cpu = opaque;
 

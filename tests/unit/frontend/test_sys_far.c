@@ -92,12 +92,12 @@ static void direct_targets_are_checked(void **state)
         {0x200, 0, 0, VEC_GP, 0x200, 0},
         {SEL_TEST, TEST_DATA, 0, VEC_GP, SEL_TEST, 0},
         {SEL_TEST, AR_P | TYPE_LDT, 0, VEC_GP, SEL_TEST, 0},
-        {SEL_TEST | 3, TEST_CODE, 0, VEC_GP, SEL_TEST, 0},                            /* RPL > CPL */
-        {SEL_TEST, TEST_CODE | DPL3, 0, VEC_GP, SEL_TEST, 0},                         /* DPL != CPL */
+        {SEL_TEST | 3, TEST_CODE, 0, VEC_GP, SEL_TEST, 0},    /* RPL > CPL */
+        {SEL_TEST, TEST_CODE | DPL3, 0, VEC_GP, SEL_TEST, 0}, /* DPL != CPL */
         {SEL_TEST, TEST_CODE, 3, VEC_GP, SEL_TEST, 0},
-        {SEL_TEST, TEST_CODE | AR_CONFORMING | DPL3, 0, VEC_GP, SEL_TEST, 0},         /* conforming, DPL > CPL */
+        {SEL_TEST, TEST_CODE | AR_CONFORMING | DPL3, 0, VEC_GP, SEL_TEST, 0}, /* conforming, DPL > CPL */
         {SEL_TEST, TEST_CODE & ~AR_P, 0, VEC_NP, SEL_TEST, 0},
-        {SEL_TEST, TEST_CODE, 0, VEC_GP, 0, 0x100000},                                /* beyond the limit */
+        {SEL_TEST, TEST_CODE, 0, VEC_GP, 0, 0x100000}, /* beyond the limit */
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -230,8 +230,8 @@ static void call_gates_are_checked(void **state)
         uint16_t error;
         bool jmp_only, call_only;
     } cases[] = {
-        {SEL_CODE0, 0, AR_P | TYPE_CALL32, 0, 3, VEC_GP, SEL_TEST, false, false},   /* DPL < CPL */
-        {SEL_CODE0, 0, AR_P | TYPE_CALL32, 3, 0, VEC_GP, SEL_TEST, false, false},   /* DPL < RPL */
+        {SEL_CODE0, 0, AR_P | TYPE_CALL32, 0, 3, VEC_GP, SEL_TEST, false, false}, /* DPL < CPL */
+        {SEL_CODE0, 0, AR_P | TYPE_CALL32, 3, 0, VEC_GP, SEL_TEST, false, false}, /* DPL < RPL */
         {SEL_CODE0, 0, TYPE_CALL32, 0, 0, VEC_NP, SEL_TEST, false, false},
         {0, 0, AR_P | TYPE_CALL32, 0, 0, VEC_GP, 0, false, false},
         {0x200, 0, AR_P | TYPE_CALL32, 0, 0, VEC_GP, 0x200, false, false},

@@ -1,10 +1,10 @@
 /* Segment loads and checks, descriptor tables, LAR and its kin. */
 #include "tests/unit/frontend/sys_fixture.h"
 
-#define MOV_DS_AX  0x8e, 0xd8
-#define MOV_ES_AX  0x8e, 0xc0
-#define MOV_SS_AX  0x8e, 0xd0
-#define LOAD_DS    0xa1, 0x00, 0x00, 0x00, 0x00 /* mov eax, [0] */
+#define MOV_DS_AX 0x8e, 0xd8
+#define MOV_ES_AX 0x8e, 0xc0
+#define MOV_SS_AX 0x8e, 0xd0
+#define LOAD_DS   0xa1, 0x00, 0x00, 0x00, 0x00 /* mov eax, [0] */
 
 static void load_ds(struct machine *m, uint16_t selector)
 {
@@ -40,16 +40,16 @@ static void data_segment_load_checks_in_order(void **state)
         uint16_t selector, ar;
         uint8_t cpl, vector, rpl;
     } cases[] = {
-        {SEL_TEST, AR_P | AR_S | AR_CODE, 0, VEC_GP, 0},      /* execute-only code */
-        {SEL_TEST, AR_P | TYPE_LDT, 0, VEC_GP, 0},            /* system */
-        {SEL_TEST, TEST_DATA, 3, VEC_GP, 3},                  /* CPL > DPL */
-        {SEL_TEST, TEST_DATA, 3, VEC_GP, 0},                  /* CPL > DPL even with RPL 0 */
-        {SEL_TEST, TEST_DATA, 0, VEC_GP, 3},                  /* RPL > DPL */
-        {SEL_TEST, TEST_CODE, 0, VEC_GP, 3},                  /* non-conforming code as data */
+        {SEL_TEST, AR_P | AR_S | AR_CODE, 0, VEC_GP, 0}, /* execute-only code */
+        {SEL_TEST, AR_P | TYPE_LDT, 0, VEC_GP, 0},       /* system */
+        {SEL_TEST, TEST_DATA, 3, VEC_GP, 3},             /* CPL > DPL */
+        {SEL_TEST, TEST_DATA, 3, VEC_GP, 0},             /* CPL > DPL even with RPL 0 */
+        {SEL_TEST, TEST_DATA, 0, VEC_GP, 3},             /* RPL > DPL */
+        {SEL_TEST, TEST_CODE, 0, VEC_GP, 3},             /* non-conforming code as data */
         {SEL_TEST, TEST_DATA & ~AR_P, 0, VEC_NP, 0},
         {SEL_TEST, (TEST_DATA & ~AR_P) | DPL3, 3, VEC_NP, 3},
-        {0x100, 0, 0, VEC_GP, 0},                             /* beyond the table */
-        {SEL_TEST | SELECTOR_TI, 0, 0, VEC_GP, 0},            /* LDTR is null */
+        {0x100, 0, 0, VEC_GP, 0},                  /* beyond the table */
+        {SEL_TEST | SELECTOR_TI, 0, 0, VEC_GP, 0}, /* LDTR is null */
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -109,8 +109,8 @@ static void stack_segment_load_checks_in_order(void **state)
         uint16_t error;
     } cases[] = {
         {0, 0, 0, VEC_GP, 0},
-        {SEL_TEST | 3, TEST_DATA, 0, VEC_GP, SEL_TEST},              /* RPL != CPL */
-        {SEL_TEST, TEST_DATA | DPL3, 0, VEC_GP, SEL_TEST},           /* DPL != CPL */
+        {SEL_TEST | 3, TEST_DATA, 0, VEC_GP, SEL_TEST},    /* RPL != CPL */
+        {SEL_TEST, TEST_DATA | DPL3, 0, VEC_GP, SEL_TEST}, /* DPL != CPL */
         {SEL_TEST, TEST_DATA & ~AR_WRITABLE, 0, VEC_GP, SEL_TEST},
         {SEL_TEST, TEST_CODE, 0, VEC_GP, SEL_TEST},
         {SEL_TEST, TEST_DATA & ~AR_P, 0, VEC_SS, SEL_TEST},
@@ -552,12 +552,18 @@ static void lar_and_lsl_report_what_is_visible(void **state)
         uint8_t rpl, cpl;
         bool lar, lsl;
     } cases[] = {
-        {TEST_DATA | DPL3, 3, 3, true, true},     {TEST_DATA, 0, 3, false, false},
-        {TEST_DATA, 3, 0, false, false},          {TEST_CODE | AR_CONFORMING, 3, 3, true, true},
-        {TEST_DATA & ~AR_P, 0, 0, true, true},    {AR_P | TYPE_CALL32, 0, 0, true, false},
-        {AR_P | TYPE_INT32, 0, 0, false, false},  {AR_P | TYPE_TSS32, 0, 0, true, true},
-        {AR_P | TYPE_LDT, 0, 0, true, true},      {AR_P | TYPE_TASK_GATE, 0, 0, true, false},
-        {AR_P | TYPE_TSS16_BUSY, 0, 0, true, true}, {AR_P | 0, 0, 0, false, false},
+        {TEST_DATA | DPL3, 3, 3, true, true},
+        {TEST_DATA, 0, 3, false, false},
+        {TEST_DATA, 3, 0, false, false},
+        {TEST_CODE | AR_CONFORMING, 3, 3, true, true},
+        {TEST_DATA & ~AR_P, 0, 0, true, true},
+        {AR_P | TYPE_CALL32, 0, 0, true, false},
+        {AR_P | TYPE_INT32, 0, 0, false, false},
+        {AR_P | TYPE_TSS32, 0, 0, true, true},
+        {AR_P | TYPE_LDT, 0, 0, true, true},
+        {AR_P | TYPE_TASK_GATE, 0, 0, true, false},
+        {AR_P | TYPE_TSS16_BUSY, 0, 0, true, true},
+        {AR_P | 0, 0, 0, false, false},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -588,10 +594,8 @@ static void verr_and_verw_test_rights(void **state)
         uint16_t ar;
         bool verr, verw;
     } cases[] = {
-        {TEST_DATA, true, true},
-        {TEST_DATA & ~AR_WRITABLE, true, false},
-        {TEST_CODE, true, false},
-        {TEST_CODE & ~AR_READABLE, false, false},
+        {TEST_DATA, true, true},         {TEST_DATA & ~AR_WRITABLE, true, false},
+        {TEST_CODE, true, false},        {TEST_CODE & ~AR_READABLE, false, false},
         {AR_P | TYPE_LDT, false, false},
     };
 

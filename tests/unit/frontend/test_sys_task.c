@@ -185,6 +185,10 @@ static void new_tss_is_checked_in_the_old_context(void **state)
     m->cpu->tr.limit = 0x5e; /* the old one has no room to be saved */
     far(m, 0xea, SEL_TSS_B);
     assert_fault(m, VEC_TS, SEL_TSS);
+    enter(m);
+    m->cpu->tr.limit = 0x5f;
+    far(m, 0xea, SEL_TSS_B);
+    assert_in_task_b(m);
 }
 
 static void missing_tss_page_faults_before_anything_changes(void **state)
@@ -209,22 +213,22 @@ static void new_segments_are_checked_in_the_new_context(void **state)
         uint16_t selector, ar;
         uint8_t vector;
     } cases[] = {
-        {0x60, SEL_DATA0, 0, VEC_TS},                          /* LDT: not one */
-        {0x60, SEL_TEST, TYPE_LDT, VEC_TS},                    /* not present */
+        {0x60, SEL_DATA0, 0, VEC_TS},       /* LDT: not one */
+        {0x60, SEL_TEST, TYPE_LDT, VEC_TS}, /* not present */
         {0x60, SEL_TEST | SELECTOR_TI, 0, VEC_TS},
-        {0x4c, SEL_TEST, TEST_DATA, VEC_TS},                   /* CS */
+        {0x4c, SEL_TEST, TEST_DATA, VEC_TS}, /* CS */
         {0x4c, 0, 0, VEC_TS},
         {0x4c, SEL_TEST, TEST_CODE | DPL3, VEC_TS},
         {0x4c, SEL_TEST, TEST_CODE & ~AR_P, VEC_NP},
-        {0x50, SEL_TEST, TEST_CODE, VEC_TS},                   /* SS */
+        {0x50, SEL_TEST, TEST_CODE, VEC_TS}, /* SS */
         {0x50, 0, 0, VEC_TS},
         {0x50, SEL_TEST, TEST_DATA | DPL3, VEC_TS},
         {0x50, SEL_TEST | 3, TEST_DATA, VEC_TS},
         {0x50, SEL_TEST, TEST_DATA & ~AR_P, VEC_SS},
-        {0x54, SEL_TEST, TEST_CODE & ~AR_READABLE, VEC_TS},    /* DS */
+        {0x54, SEL_TEST, TEST_CODE & ~AR_READABLE, VEC_TS}, /* DS */
         {0x54, SEL_TEST | 3, TEST_DATA, VEC_TS},
         {0x54, SEL_TEST, TEST_DATA & ~AR_P, VEC_NP},
-        {0x5c, 0x200, 0, VEC_TS},                              /* GS */
+        {0x5c, 0x200, 0, VEC_TS}, /* GS */
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

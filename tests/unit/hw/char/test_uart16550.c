@@ -202,8 +202,12 @@ static void a_busy_host_fills_the_fifo(void **state)
     assert_memory_equal(line.got, "abcdefghijklmnopx", 17);
     line.limit = line.n_got;
     put(THR, 'y');
+    put(IER, 0x02);
     put(FCR, 0x05); /* clear the transmitter */
     assert_int_equal(get(LSR), 0x60);
+    assert_int_equal(get(IIR), 0xc1);
+    clock_advance(fake, NS_PER_MS);
+    assert_int_equal(get(IIR), 0xc2);
     line.limit = 100;
     line.host.drained(line.host.receiver);
     assert_int_equal(line.n_got, 17);
@@ -268,8 +272,12 @@ static void characters_below_the_trigger_time_out(void **state)
     put(0, 0);
     put(LCR, 0x0f);
     type("c");
-    clock_advance(fake, 4ll * 12 * 65536 * 16 * NS_PER_SECOND / 1843200 + 1);
+    clock_advance(fake, 4ll * 12 * 65536 * 16 * NS_PER_SECOND / 1843200 - NS_PER_US);
+    assert_false(irq4.level);
+    clock_advance(fake, 2 * NS_PER_US);
     assert_true(irq4.level);
+    put(FCR, 0xc3); /* emptied: nothing to time out */
+    assert_false(irq4.level);
 }
 
 static void interrupts_come_by_priority(void **state)
@@ -323,9 +331,14 @@ static void loopback_connects_outputs_to_inputs(void **state)
     assert_int_equal(get(MSR), 0x00);
     put(MCR, 0x14);
     assert_int_equal(get(MSR), 0x40); /* RI rising is no delta */
+    put(IER, 0x02);
+    get(IIR);
     put(THR, 0x5a);
     assert_int_equal(line.n_got, 0);
     assert_int_equal(get(LSR), 0x61);
+    clock_advance(fake, NS_PER_MS);
+    assert_int_equal(get(IIR), 0x02); /* the transmitter works as ever, */
+    assert_false(irq4.level);         /* but OUT2 does not reach the gate */
     assert_int_equal(get(RBR), 0x5a);
     put(LCR, 0x43); /* break */
     assert_int_equal(get(LSR), 0x71);
@@ -374,7 +387,8 @@ static void switching_the_fifos_empties_them(void **state)
 static void modem_lines_and_deltas_follow_the_far_end(void **state)
 {
     assert_int_equal(get(MSR), 0xb0);
-    uart16550_set_modem_lines(uart, UART16550_RI | UART16550_DSR);
+    uart16550_set_modem_lines(uart, UART16550_RI | UART16550_DSR | UART16550_CTS);
+    uart16550_set_modem_lines(uart, UART16550_RI | UART16550_DSR); /* deltas add up */
     assert_int_equal(get(MSR), 0x69);
     put(IER, 0x08);
     uart16550_set_modem_lines(uart, UART16550_DSR);
@@ -388,6 +402,8 @@ static void reset_keeps_baud_rate_and_scratch(void **state)
     put(SCR, 0x77);
     put(LCR, 0x83);
     put(0, 0x05);
+    put(1, 0x06);
+    put(LCR, 0x03);
     put(IER, 0x0f);
     uart16550_reset(uart);
     assert_false(irq4.level);
@@ -397,6 +413,7 @@ static void reset_keeps_baud_rate_and_scratch(void **state)
     assert_int_equal(get(MSR), 0xb0);
     put(LCR, 0x80);
     assert_int_equal(get(0), 0x05);
+    assert_int_equal(get(1), 0x06);
 }
 
 static void without_a_host_output_vanishes(void **state)

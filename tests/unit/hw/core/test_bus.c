@@ -162,6 +162,7 @@ static void slots_of_covered_ranges_are_used_again(void **state)
         bus_map_ports(bus, (uint16_t)(i % 200), 1, &wide, &device);
     assert_int_equal(bus_in(bus, 199, 1), 0);
     assert_int_equal(bus_in(bus, 200, 1), 0xff);
+    assert_int_equal(bus_in(bus, 0, 1), 0);
     bus_destroy(bus);
 }
 
@@ -254,6 +255,8 @@ static void accesses_are_logged_and_unmapped_ports_once(void **state)
     log_mask = LOG_UNIMP | LOG_IO;
     bus_in(bus, 0x777, 1);
     bus_out(bus, 0x777, 3, 1);
+    bus_in(bus, 0x776, 1);
+    bus_in(bus, 0x777, 1);
     bus_in(bus, 0x61, 2);
     bus_out(bus, 0x60, 0xabcd, 2);
     bus_in_block(bus, 0x60, buffer, 1, 4);
@@ -263,6 +266,9 @@ static void accesses_are_logged_and_unmapped_ports_once(void **state)
     assert_string_equal(text, "bus: read of unmapped port 0777\n"
                               "in  0777.1 -> ff -\n"
                               "out 0777.1 <- 03 -\n"
+                              "bus: read of unmapped port 0776\n"
+                              "in  0776.1 -> ff -\n"
+                              "in  0777.1 -> ff -\n"
                               "in  0061.2 -> 1211 wide\n"
                               "out 0060.2 <- abcd wide\n"
                               "in  0060.1 -> block of 4 wide\n"

@@ -100,11 +100,13 @@ static void print_shows_every_element(void **state)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     state_reset(&desc, &device);
+    device.list[2] = 0xcafe;
     state_print(&desc, &device, out);
     fclose(out);
     assert_non_null(strstr(text, "device\n"));
     assert_non_null(strstr(text, "= 44556677  C\n"));
-    assert_non_null(strstr(text, "list[2] "));
+    assert_non_null(strstr(text, "list[2]                  = cafe  list\n"));
+    assert_non_null(strstr(text, "\n  a                        = 11  A\n"));
     assert_non_null(strstr(text, "part.count[1] "));
     assert_non_null(strstr(text, "= 2233\n"));
     assert_non_null(strstr(text, "\n  0010: ee ee ee ee  RAM\n"));

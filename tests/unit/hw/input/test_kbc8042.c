@@ -294,6 +294,10 @@ static void pause_and_print_screen_have_their_sequences(void **state)
     ASSERT_BYTES(0xe0, 0x7c, 0xe0, 0xf0, 0x7c);
     kbc8042_key(kbc, KEY_CTRL, false);
     ASSERT_BYTES(0xf0, 0x14);
+    kbc8042_key(kbc, KEY_SHIFT, true);
+    key(KBC8042_KEY_PRINT_SCREEN);
+    kbc8042_key(kbc, KEY_SHIFT, false);
+    ASSERT_BYTES(0x12, 0xe0, 0x7c, 0xe0, 0xf0, 0x7c, 0xf0, 0x12);
     kbc8042_key(kbc, KEY_ALT, true);
     ASSERT_BYTES(0x11);
     key(KBC8042_KEY_PRINT_SCREEN);
@@ -353,7 +357,9 @@ static void set_3_gives_each_key_its_own_behaviour(void **state)
     assert_int_equal(take(), -1);
     data(0xf8);
     ASSERT_BYTES(0xfa);
-    key(KEY_A);
+    kbc8042_key(kbc, KEY_A, true);
+    clock_advance(fake, 2 * NS_PER_SECOND); /* make and break, no repetition */
+    kbc8042_key(kbc, KEY_A, false);
     ASSERT_BYTES(0x1c, 0xf0, 0x1c);
     data(0xf9);
     ASSERT_BYTES(0xfa);
@@ -392,6 +398,13 @@ static void set_3_gives_each_key_its_own_behaviour(void **state)
     ASSERT_BYTES(0xfa);
     data(0xf7);
     ASSERT_BYTES(0xfa);
+    key(KEY_SHIFT);
+    ASSERT_BYTES(0x12);
+    kbc8042_key(kbc, KEY_SHIFT, true);
+    assert_int_equal(take(), 0x12);
+    clock_advance(fake, NS_PER_SECOND);
+    ASSERT_BYTES(0x12, 0x12);
+    kbc8042_key(kbc, KEY_SHIFT, false);
     data(0xfa);
     ASSERT_BYTES(0xfa);
     key(KEY_ESC);
@@ -418,9 +431,15 @@ static void simple_commands_are_answered(void **state)
     assert_int_equal(kbc8042_leds(kbc), 0x05);
     data(0x42);
     ASSERT_BYTES(0xfe);
+    select_set_3();
+    kbc8042_key(kbc, KEY_A, true);
     data(0xff);
     ASSERT_BYTES(0xfa, 0xaa);
     assert_int_equal(kbc8042_leds(kbc), 0x00);
+    kbc8042_key(kbc, KEY_A, false);
+    ASSERT_BYTES(0xf0, 0x1c); /* set 2 again */
+    clock_advance(fake, 2 * NS_PER_SECOND);
+    assert_int_equal(take(), -1);
 }
 
 static void a_disabled_keyboard_is_silent(void **state)
@@ -474,6 +493,24 @@ static void held_keys_repeat_at_the_typematic_rate(void **state)
     ASSERT_BYTES(0x1c, 0x76, 0xf0, 0x1c);
     clock_advance(fake, 300 * NS_PER_MS);
     assert_int_equal(take(), 0x76);
+    kbc8042_key(kbc, KEY_ESC, false);
+    while (take() == 0x76)
+        continue;
+    ASSERT_BYTES(0x76); /* after the F0 */
+    data(0xf3);
+    assert_int_equal(take(), 0xfa);
+    data(0x7f); /* 1 s, then every 500 ms */
+    assert_int_equal(take(), 0xfa);
+    kbc8042_key(kbc, KEY_A, true);
+    assert_int_equal(take(), 0x1c);
+    clock_advance(fake, 998 * NS_PER_MS);
+    assert_false(status() & OBF);
+    clock_advance(fake, 3 * NS_PER_MS);
+    assert_int_equal(take(), 0x1c);
+    clock_advance(fake, 496 * NS_PER_MS);
+    assert_false(status() & OBF);
+    clock_advance(fake, 6 * NS_PER_MS);
+    assert_int_equal(take(), 0x1c);
 }
 
 static void too_many_keys_end_in_an_overrun_code(void **state)
@@ -611,10 +648,13 @@ static void wrap_mode_echoes_until_told_otherwise(void **state)
     ASSERT_BYTES(0x12);
     mouse_command(0xec);
     ASSERT_BYTES(0xfa);
+    set_rate(40);
     mouse_command(0xee);
     ASSERT_BYTES(0xfa);
     mouse_command(0xff);
     ASSERT_BYTES(0xfa, 0xaa, 0x00);
+    mouse_command(0xe9);
+    ASSERT_BYTES(0xfa, 0x00, 2, 100);
 }
 
 static void scaling_bends_the_movement(void **state)
@@ -626,8 +666,10 @@ static void scaling_bends_the_movement(void **state)
     ASSERT_BYTES(0x08, 3, 0);
     kbc8042_mouse(kbc, -5, 2, 0, 0);
     ASSERT_BYTES(0x38, 0xf7, 0xff);
-    kbc8042_mouse(kbc, 10, 0, 0, 0);
-    ASSERT_BYTES(0x08, 20, 0);
+    kbc8042_mouse(kbc, 6, 0, 0, 0);
+    ASSERT_BYTES(0x08, 12, 0);
+    kbc8042_mouse(kbc, 200, 0, 0, 0);
+    ASSERT_BYTES(0x08, 254, 0, 0x08, 146, 0);
     mouse_command(0xe9);
     ASSERT_BYTES(0xfa, 0x30, 2, 100);
     mouse_command(0xe6);
@@ -670,6 +712,24 @@ static void state_survives_save_and_load_with_bytes_on_the_way(void **state)
     assert_null(state_difference(kbc8042_state_desc(), kbc, copy));
     kbc8042_destroy(copy);
     kbc8042_destroy(NULL);
+}
+
+static void reset_forgets_everything(void **state)
+{
+    struct kbc8042 *fresh = kbc8042_create(fake, (struct kbc8042_wires){.a20 = probe_wire(&a20)});
+    write_ccb(0x77);
+    command(0xdd);
+    data(0xed);
+    data(0x07);
+    kbc8042_key(kbc, KEY_A, true);
+    mouse_command(0xe8);
+    kbc8042_reset(kbc);
+    assert_null(state_difference(kbc8042_state_desc(), kbc, fresh));
+    assert_true(a20.level);
+    assert_false(irq1.level);
+    assert_false(irq12.level);
+    assert_true(clock_next_deadline_ns(fake) == CLOCK_NEVER);
+    kbc8042_destroy(fresh);
 }
 
 static void wild_saved_state_is_made_harmless(void **state)
@@ -719,6 +779,7 @@ int main(void)
         TEST(scaling_bends_the_movement),
         TEST(state_survives_save_and_load_with_bytes_on_the_way),
         TEST(wild_saved_state_is_made_harmless),
+        TEST(reset_forgets_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

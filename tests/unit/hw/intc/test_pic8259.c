@@ -201,6 +201,13 @@ static void level_triggered_inputs_request_as_long_as_they_are_high(void **state
     wire(11, false);
     assert_false(intr.level);
     assert_int_equal(read_irr(slave), 0x00);
+    wire(5, true);
+    assert_true(intr.level);
+    pic8259_acknowledge(pair);
+    command(master, 0x20);
+    assert_true(intr.level);
+    port_out(&pic8259_elcr_ops, pair, 0, 0x00); /* edge-triggered again: its edge has been served */
+    assert_true(intr.level == false);
 }
 
 static void a_level_that_was_high_before_initialisation_needs_an_edge(void **state)
@@ -296,7 +303,9 @@ static void poll_acknowledges_by_reading(void **state)
     assert_int_equal(port_in(&pic8259_ops, master, 0), 0x00);
     pulse(6);
     command(master, 0x0c);
+    assert_true(intr.level);
     assert_int_equal(port_in(&pic8259_ops, master, 1), 0x86); /* either port */
+    assert_false(intr.level);
     assert_int_equal(read_isr(master), 0x40);
     assert_false(intr.level);
     pulse(9);
@@ -367,6 +376,16 @@ static void icw1_clears_masks_service_and_modes(void **state)
     assert_int_equal(port_in(&pic8259_ops, master, 1), 0x00);
     assert_int_equal(port_in(&pic8259_ops, master, 0), 0x00); /* IRR selected, edges gone */
     assert_int_equal(read_isr(master), 0x00);
+    initialise(0x03, 0x01);
+    command(master, 0xc2); /* 3 highest */
+    command(master, 0x80);
+    initialise(0x01, 0x01);
+    pulse(3);
+    pulse(1);
+    assert_int_equal(pic8259_acknowledge(pair), 0x09); /* 0 is the highest again */
+    command(master, 0x20);
+    pulse(15);
+    assert_int_equal(pic8259_acknowledge(pair), 0x77);
 }
 
 static void state_survives_save_and_load_in_mid_service(void **state)

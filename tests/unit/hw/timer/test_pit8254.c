@@ -110,7 +110,9 @@ static void mode_0_stops_while_its_gate_is_low(void **state)
     clks(1);
     assert_true(pit8254_out(pit, 2));
     pit8254_set_gate(pit, 2, false);
-    program(2, 0, 4); /* loaded, but held */
+    control(0xb0);
+    write_byte(2, 0x55); /* half a count, */
+    program(2, 0, 4);    /* forgotten with the control word. Loaded, but held */
     clks(10);
     assert_int_equal(count_of(2), 4);
     assert_false(pit8254_out(pit, 2));
@@ -245,9 +247,11 @@ static void a_new_count_waits_for_the_end_of_the_period(void **state)
 static void bcd_counts_in_decimal(void **state)
 {
     control(0xb1); /* counter 2, two bytes, mode 0, BCD */
-    write_byte(2, 0x00);
-    write_byte(2, 0x10);
-    clks(1 + 1);
+    write_byte(2, 0x34);
+    write_byte(2, 0x12);
+    clks(1);
+    assert_int_equal(count_of(2), 0x1234);
+    clks(235);
     assert_int_equal(count_of(2), 0x0999);
     clks(999);
     assert_int_equal(count_of(2), 0x0000);
@@ -374,7 +378,10 @@ static void one_shots_raise_the_wire_once(void **state)
     assert_int_equal(out[0].rises, before + 1);
     program(0, 4, 500);
     assert_true(out[0].level);
+    unsigned falls = out[0].falls;
     clks(500);
+    assert_true(pit8254_out(pit, 0) == false);
+    assert_int_equal(out[0].falls, falls); /* the strobe itself is left out */
     assert_int_equal(out[0].rises, before + 1);
     clks(1);
     assert_int_equal(out[0].rises, before + 2);
@@ -462,6 +469,7 @@ static void reset_silences_the_counters_but_not_the_gates(void **state)
     program(0, 3, 1000);
     clks(700);
     pit8254_reset(pit);
+    assert_true(clock_next_deadline_ns(fake) == CLOCK_NEVER);
     unsigned before = out[0].rises;
     clks(100000);
     assert_int_equal(out[0].rises, before);
