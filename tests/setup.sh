@@ -44,7 +44,7 @@ build_in() {
     target=$2
     shift 2
     mkdir -p "$folder"
-    if ! { cmake -S . -B "$folder" "$@" && cmake --build "$folder" --target "$target" -j "$(nproc)"; } >"$folder/build.log" 2>&1; then
+    if ! { cmake -S . "$@" -B "$folder" && cmake --build "$folder" --target "$target" -j "$(nproc)"; } >"$folder/build.log" 2>&1; then
         grep -E -A 5 'error|Error' "$folder/build.log" | head -n 20 >&2 || true
         fail "the build failed; the whole log is in $folder/build.log"
     fi
