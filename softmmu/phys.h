@@ -78,6 +78,16 @@ bool phys_is_watched(const struct phys *phys, phys_addr page);
 /* For writers that store through a host pointer: reports to the watch if the page is watched. */
 void phys_note_write(struct phys *phys, phys_addr address, unsigned len_bytes);
 
+/* For people: what lies at `address`, and how far it goes on from there. RAM that the guest cannot write is PHYS_ROM. */
+struct phys_region {
+    phys_addr first;
+    uint64_t len_bytes; /* 0: `address` is beyond the bus */
+    enum phys_kind kind;
+    const char *name; /* "ram", "rom" or the device's; NULL when unmapped */
+    uint64_t offset;  /* of `first` in RAM or in the device's range */
+};
+struct phys_region phys_describe(const struct phys *phys, phys_addr address);
+
 /* The bus's view of this memory (maps MMIO, does DMA). */
 const struct bus_memory *phys_bus_memory(void);
 

@@ -1,4 +1,4 @@
-/* Host ends of serial lines. See chardev.h. */
+/* Host ends of serial lines: terminal and files. See chardev.h. */
 #include "ui/chardev.h"
 
 #include <errno.h>
@@ -9,16 +9,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ESCAPE_KEY  0x01 /* Ctrl-A */
+#include "ui/chardev_internal.h"
+
 #define INPUT_CHUNK 256
 
 struct chardev {
-    struct host_char host; /* first: the device sees only this */
-    int in_fd, out_fd;     /* -1: none */
-    bool has_escape;       /* mon:stdio */
-    bool escape_pending;
+    struct chardev_front front; /* first: the device sees only its host_char */
+    int in_fd, out_fd;          /* -1: none */
     struct event_source *source;
-    struct chardev_env *env;
     uint8_t input[INPUT_CHUNK]; /* read from the host, not yet taken by the device */
     size_t input_used;
 };
@@ -54,6 +52,30 @@ static void terminal_raw(bool pass_signals_to_guest)
     tcsetattr(STDIN_FILENO, TCSANOW, &mode);
 }
 
+void chardev_set_open(struct chardev_front *front, bool is_open)
+{
+    if (front->is_open == is_open)
+        return;
+    front->is_open = is_open;
+    if (front->opened)
+        front->opened(front->opened_opaque, is_open);
+}
+
+void chardev_on_open(struct host_char *dev, void (*opened)(void *opaque, bool is_open), void *opaque)
+{
+    struct chardev_front *front = (struct chardev_front *)dev;
+
+    front->opened = opened;
+    front->opened_opaque = opaque;
+    if (front->is_open && opened)
+        opened(opaque, true);
+}
+
+struct host_char *chardev_monitor_half(struct host_char *serial)
+{
+    return serial ? ((struct chardev_front *)serial)->monitor_half : NULL;
+}
+
 static size_t chardev_write(struct host_char *self, const uint8_t *bytes, size_t count)
 {
     struct chardev *dev = (struct chardev *)self;
@@ -73,56 +95,29 @@ static size_t chardev_write(struct host_char *self, const uint8_t *bytes, size_t
 
 static void feed_device(struct chardev *dev)
 {
-    size_t room = dev->host.can_receive ? dev->host.can_receive(dev->host.receiver) : dev->input_used;
+    struct host_char *host = &dev->front.host;
+    size_t room = host->can_receive ? host->can_receive(host->receiver) : dev->input_used;
     size_t n = room < dev->input_used ? room : dev->input_used;
 
-    if (n && dev->host.receive)
-        dev->host.receive(dev->host.receiver, dev->input, n);
+    if (n && host->receive)
+        host->receive(host->receiver, dev->input, n);
     memmove(dev->input, dev->input + n, dev->input_used - n);
     dev->input_used -= n;
     if (dev->source)
         event_source_set_wanted(dev->source, dev->input_used == 0);
 }
 
-static void escape_key(struct chardev *dev, uint8_t key)
-{
-    switch (key) {
-    case 'x':
-        dev->env->quit(dev->env->opaque);
-        break;
-    case 'h':
-    case '?':
-        fputs("\r\nC-a x  leave morph86\r\nC-a C-a  send C-a to the guest\r\nC-a h  this help\r\n", stderr);
-        break;
-    case ESCAPE_KEY:
-        dev->input[dev->input_used++] = ESCAPE_KEY;
-        break;
-    default:
-        break;
-    }
-}
-
 static void input_ready(void *opaque)
 {
     struct chardev *dev = opaque;
-    uint8_t bytes[INPUT_CHUNK];
-    ssize_t n = read(dev->in_fd, bytes, sizeof bytes);
+    ssize_t n = read(dev->in_fd, dev->input, sizeof dev->input);
 
     if (n <= 0) {
         if (n == 0 || (errno != EINTR && errno != EAGAIN))
             event_source_set_wanted(dev->source, false); /* end of input: the line stays silent */
         return;
     }
-    for (ssize_t i = 0; i < n; i++) {
-        if (dev->escape_pending) {
-            dev->escape_pending = false;
-            escape_key(dev, bytes[i]);
-        } else if (dev->has_escape && bytes[i] == ESCAPE_KEY) {
-            dev->escape_pending = true;
-        } else {
-            dev->input[dev->input_used++] = bytes[i];
-        }
-    }
+    dev->input_used = (size_t)n;
     feed_device(dev);
 }
 
@@ -138,26 +133,38 @@ static void chardev_destroy(struct host_char *self)
 {
     struct chardev *dev = (struct chardev *)self;
 
-    if (dev->source)
-        event_source_set_wanted(dev->source, false);
+    event_source_remove(dev->source);
     if (dev->out_fd > STDERR_FILENO)
         close(dev->out_fd);
     free(dev);
 }
 
-static struct chardev *chardev_create(struct chardev_env *env, int in_fd, int out_fd)
+static struct chardev *chardev_create(int in_fd, int out_fd)
 {
     struct chardev *dev = calloc(1, sizeof *dev);
 
     if (!dev)
         return NULL;
-    dev->host.write = chardev_write;
-    dev->host.destroy = chardev_destroy;
-    dev->host.accept_input = chardev_accept_input;
+    dev->front.host.write = chardev_write;
+    dev->front.host.destroy = chardev_destroy;
+    dev->front.host.accept_input = chardev_accept_input;
+    dev->front.is_open = true;
     dev->in_fd = in_fd;
     dev->out_fd = out_fd;
-    dev->env = env;
     return dev;
+}
+
+static struct host_char *open_mux(struct chardev_env *env, const char *spec, char *error, size_t error_size)
+{
+    struct host_char *lower = chardev_open(env, spec, error, error_size), *serial;
+
+    if (!lower)
+        return NULL;
+    if (!(serial = chardev_mux_create(env, lower))) {
+        lower->destroy(lower);
+        snprintf(error, error_size, "out of memory");
+    }
+    return serial;
 }
 
 struct host_char *chardev_open(struct chardev_env *env, const char *spec, char *error, size_t error_size)
@@ -167,20 +174,33 @@ struct host_char *chardev_open(struct chardev_env *env, const char *spec, char *
     error[0] = '\0';
     if (strcmp(spec, "none") == 0)
         return NULL;
+    if (strncmp(spec, "unix:", 5) == 0 || strncmp(spec, "tcp:", 4) == 0)
+        return chardev_socket_open(env, spec, error, error_size);
+    if (strncmp(spec, "mon:", 4) == 0 && strcmp(spec, "mon:stdio") != 0)
+        return open_mux(env, spec + 4, error, error_size);
     if (strcmp(spec, "null") == 0) {
-        dev = chardev_create(env, -1, -1);
+        dev = chardev_create(-1, -1);
     } else if (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0) {
+        bool is_shared = spec[0] == 'm';
+
         if (env->stdio_taken) {
             snprintf(error, error_size, "'%s' is already used by another option; give this one file:PATH or null",
                      spec);
             return NULL;
         }
         env->stdio_taken = true;
-        dev = chardev_create(env, STDIN_FILENO, STDOUT_FILENO);
+        dev = chardev_create(STDIN_FILENO, STDOUT_FILENO);
         if (dev) {
-            dev->has_escape = spec[0] == 'm';
-            terminal_raw(dev->has_escape);
+            terminal_raw(is_shared);
             dev->source = event_loop_watch(env->loop, STDIN_FILENO, input_ready, dev);
+        }
+        if (dev && is_shared) {
+            struct host_char *serial = chardev_mux_create(env, &dev->front.host);
+
+            if (serial)
+                return serial;
+            chardev_destroy(&dev->front.host);
+            dev = NULL;
         }
     } else if (strncmp(spec, "file:", 5) == 0) {
         int fd = open(spec + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -190,9 +210,11 @@ struct host_char *chardev_open(struct chardev_env *env, const char *spec, char *
                      strerror(errno));
             return NULL;
         }
-        dev = chardev_create(env, -1, fd);
+        dev = chardev_create(-1, fd);
     } else {
-        snprintf(error, error_size, "'%s' is not a character device; use stdio, mon:stdio, file:PATH, null or none",
+        snprintf(error, error_size,
+                 "'%s' is not a character device; use stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT, null or "
+                 "none",
                  spec);
         return NULL;
     }
@@ -200,5 +222,5 @@ struct host_char *chardev_open(struct chardev_env *env, const char *spec, char *
         snprintf(error, error_size, "out of memory");
         return NULL;
     }
-    return &dev->host;
+    return &dev->front.host;
 }

@@ -15,8 +15,11 @@
 struct event_source {
     struct event_loop *loop;
     int fd;
-    bool is_wanted;
-    bool is_ready; /* reported by the I/O thread, not served yet; under loop->lock */
+    bool is_wanted, is_writing;
+    bool is_always_ready; /* a regular file, which epoll refuses */
+    bool is_removed;      /* free for reuse once the I/O thread has forgotten it */
+    uint64_t removed_at;  /* loop->batches then */
+    bool is_ready;        /* reported by the I/O thread, not served yet; under loop->lock */
     void (*ready)(void *opaque);
     void *opaque;
     struct event_source *next;
@@ -31,10 +34,12 @@ struct event_loop {
     void *wake_opaque;
     struct event_source *sources; /* only grows; written before it is linked */
     int64_t armed_ns;             /* deadline the timerfd is set to, CLOCK_NEVER if none; machine thread only */
+    bool is_paused;
 
-    pthread_mutex_t lock; /* guards the two below and is_ready */
+    pthread_mutex_t lock; /* guards what follows and is_ready */
     pthread_cond_t happened;
-    bool pending; /* something to serve since the last poll */
+    bool pending;     /* something to serve since the last poll */
+    uint64_t batches; /* how often the I/O thread has come back from epoll and dealt with all it got */
 };
 
 static void note_pending(struct event_loop *loop)
@@ -73,6 +78,9 @@ static void *io_thread(void *opaque)
             }
             note_pending(loop);
         }
+        pthread_mutex_lock(&loop->lock);
+        loop->batches++;
+        pthread_mutex_unlock(&loop->lock);
     }
 }
 
@@ -80,7 +88,7 @@ static void *io_thread(void *opaque)
  */
 static void arm_timer(struct event_loop *loop)
 {
-    int64_t deadline = clock_next_deadline_ns(loop->clock);
+    int64_t deadline = loop->is_paused ? CLOCK_NEVER : clock_next_deadline_ns(loop->clock);
     struct itimerspec spec = {0};
 
     if (deadline == loop->armed_ns)
@@ -111,6 +119,24 @@ static bool epoll_add(struct event_loop *loop, int fd, void *tag, uint32_t event
     struct epoll_event event = {.events = events, .data.ptr = tag};
 
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void source_rearm(struct event_source *source)
+{
+    struct event_loop *loop = source->loop;
+    uint32_t events = (source->is_wanted ? EPOLLIN : 0u) | (source->is_writing ? EPOLLOUT : 0u);
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = source};
+
+    if (!events)
+        return; /* a one-shot watch that has fired stays silent; one that has not is ignored when it does */
+    if (!source->is_always_ready) {
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+        return;
+    }
+    pthread_mutex_lock(&loop->lock);
+    source->is_ready = true;
+    pthread_mutex_unlock(&loop->lock);
+    note_pending(loop);
 }
 
 struct event_loop *event_loop_create(struct clock *clock)
@@ -173,29 +199,58 @@ void event_loop_destroy(struct event_loop *loop)
     free(loop);
 }
 
-struct event_source *event_loop_watch(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque)
+/* A removed source that no event on its way can name any more: the I/O thread has finished the batch that was in flight
+ * when it was removed. */
+static struct event_source *reusable_source(struct event_loop *loop)
 {
-    struct event_source *source = calloc(1, sizeof *source);
+    struct event_source *source;
 
-    if (!source)
-        return NULL;
-    *source = (struct event_source){.loop = loop, .fd = fd, .is_wanted = true, .ready = ready, .opaque = opaque};
-    if (!epoll_add(loop, fd, source, EPOLLIN | EPOLLONESHOT)) {
-        free(source); /* a regular file: always readable, so nothing to wait for */
-        return NULL;
-    }
     pthread_mutex_lock(&loop->lock);
-    source->next = loop->sources;
-    loop->sources = source;
+    for (source = loop->sources; source; source = source->next)
+        if (source->is_removed && source->removed_at != loop->batches)
+            break;
+    if (source)
+        source->is_removed = source->is_ready = false;
     pthread_mutex_unlock(&loop->lock);
     return source;
 }
 
-static void source_rearm(struct event_source *source)
+static void link_source(struct event_loop *loop, struct event_source *source)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = source};
+    pthread_mutex_lock(&loop->lock);
+    source->next = loop->sources;
+    loop->sources = source;
+    pthread_mutex_unlock(&loop->lock);
+}
 
-    epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+struct event_source *event_loop_watch(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque)
+{
+    struct event_source *source = reusable_source(loop);
+
+    if (!source) {
+        if (!(source = calloc(1, sizeof *source)))
+            return NULL;
+        source->loop = loop;
+        source->is_removed = true; /* until it is set up: the I/O thread does not know it yet */
+        link_source(loop, source);
+    }
+    source->fd = fd;
+    source->ready = ready;
+    source->opaque = opaque;
+    source->is_writing = false;
+    source->is_always_ready = false;
+    source->is_removed = false;
+    source->is_wanted = true;
+    if (epoll_add(loop, fd, source, EPOLLIN | EPOLLONESHOT))
+        return source;
+    if (errno == EPERM) { /* a regular file */
+        source->is_always_ready = true;
+        source_rearm(source);
+        return source;
+    }
+    source->is_wanted = false;
+    source->is_removed = true;
+    return NULL;
 }
 
 void event_source_set_wanted(struct event_source *source, bool wanted)
@@ -203,8 +258,37 @@ void event_source_set_wanted(struct event_source *source, bool wanted)
     if (source->is_wanted == wanted)
         return;
     source->is_wanted = wanted;
-    if (wanted)
-        source_rearm(source);
+    source_rearm(source);
+}
+
+void event_source_set_writing(struct event_source *source, bool writing)
+{
+    if (source->is_writing == writing)
+        return;
+    source->is_writing = writing;
+    source_rearm(source);
+}
+
+void event_source_remove(struct event_source *source)
+{
+    struct event_loop *loop;
+
+    if (!source)
+        return;
+    loop = source->loop;
+    if (!source->is_always_ready)
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    pthread_mutex_lock(&loop->lock);
+    source->is_wanted = source->is_writing = source->is_ready = false;
+    source->is_removed = true;
+    source->removed_at = loop->batches;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void event_loop_set_paused(struct event_loop *loop, bool paused)
+{
+    loop->is_paused = paused;
+    arm_timer(loop);
 }
 
 void event_loop_poll(struct event_loop *loop)
@@ -216,9 +300,9 @@ void event_loop_poll(struct event_loop *loop)
             continue;
         source->is_ready = false;
         pthread_mutex_unlock(&loop->lock);
-        if (source->is_wanted)
+        if (source->is_wanted || source->is_writing)
             source->ready(source->opaque);
-        if (source->is_wanted)
+        if (source->is_wanted || source->is_writing)
             source_rearm(source);
         pthread_mutex_lock(&loop->lock);
     }

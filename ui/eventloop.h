@@ -21,10 +21,18 @@ void event_loop_destroy(struct event_loop *loop);
 bool event_loop_start(struct event_loop *loop, void (*wake)(void *opaque), void *opaque);
 
 /* Calls `ready` on the machine thread whenever `fd` is readable. Level-triggered, re-armed after each call while
- * wanted. */
+ * wanted. A regular file is always readable. After event_source_remove() another watch may reuse the source, so
+ * descriptors that come and go must be non-blocking. NULL when out of memory or descriptors. */
 struct event_source;
 struct event_source *event_loop_watch(struct event_loop *loop, int fd, void (*ready)(void *opaque), void *opaque);
 void event_source_set_wanted(struct event_source *source, bool wanted);
+/* Also calls `ready` when `fd` is writable. */
+void event_source_set_writing(struct event_source *source, bool writing);
+/* No more calls, also none for what is already reported; before the descriptor is closed. NULL is allowed. */
+void event_source_remove(struct event_source *source);
+
+/* While guest time is paused nothing is due: sleeps are for host events alone. Machine thread. */
+void event_loop_set_paused(struct event_loop *loop, bool paused);
 
 /* Serves what is due now. */
 void event_loop_poll(struct event_loop *loop);

@@ -13,6 +13,7 @@
 #include "ui/blockdev.h"
 #include "ui/chardev.h"
 #include "ui/eventloop.h"
+#include "ui/net_user.h"
 #include "ui/options.h"
 
 struct session {
@@ -21,6 +22,7 @@ struct session {
     struct event_loop *loop;
     struct chardev_env chardevs;
     struct pc_config config;
+    struct host_net unplugged;
     struct pc *pc;
     int signal_fd;
 };
@@ -124,6 +126,28 @@ static void open_disks(struct session *s)
     }
 }
 
+/* A card whose cable leads nowhere: -device e1000 without a -netdev. */
+static void drop_frame(struct host_net *self, const uint8_t *frame, size_t len_bytes)
+{
+}
+
+static void open_network(struct session *s)
+{
+    const struct net_options *net = &s->options.net;
+    char error[600];
+
+    if (!net->has_card)
+        return;
+    memcpy(s->config.mac, net->mac, sizeof s->config.mac);
+    s->unplugged.send = drop_frame;
+    s->config.nic = &s->unplugged;
+    if (!net->has_netdev)
+        return;
+    s->config.nic = net_user_create(s->loop, net->netdev, error, sizeof error);
+    if (!s->config.nic)
+        fail("network", error);
+}
+
 static void close_all(struct session *s)
 {
     pc_destroy(s->pc);
@@ -137,6 +161,8 @@ static void close_all(struct session *s)
             s->config.disk[i]->flush(s->config.disk[i]);
             s->config.disk[i]->destroy(s->config.disk[i]);
         }
+    if (s->config.nic && s->config.nic->destroy)
+        s->config.nic->destroy(s->config.nic);
     event_loop_destroy(s->loop);
     clock_destroy(s->clock);
 }
@@ -189,6 +215,7 @@ int main(int argc, char **argv)
                                    .opaque = s};
     open_disks(s);
     open_consoles(s);
+    open_network(s);
     s->pc = pc_create(&s->config, error, sizeof error);
     if (!s->pc)
         fail(NULL, error);

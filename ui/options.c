@@ -190,8 +190,18 @@ static void set_monitor(struct options *o, const char *text)
 
 static void set_nic(struct options *o, const char *text)
 {
-    if (strcmp(text, "none") != 0)
-        fail("-nic '%s' is not available; use -nic none", text);
+    char error[300];
+
+    if (!net_options_nic(&o->net, text, error, sizeof error))
+        fail("-nic %s", error);
+}
+
+static void set_netdev(struct options *o, const char *text)
+{
+    char error[300];
+
+    if (!net_options_netdev(&o->net, text, error, sizeof error))
+        fail("-netdev %s", error);
 }
 
 static void set_device(struct options *o, const char *text)
@@ -200,12 +210,19 @@ static void set_device(struct options *o, const char *text)
     char copy[200], *save, *word;
     unsigned long base = 0x501, size = 2;
 
+    if (strncmp(text, "e1000", 5) == 0 && (!text[5] || text[5] == ',')) {
+        char error[300];
+
+        if (!net_options_device(&o->net, text, error, sizeof error))
+            fail("-device %s", error);
+        return;
+    }
     if (strlen(text) >= sizeof copy)
         fail("-device: '%.40s...' is too long", text);
     strcpy(copy, text);
     word = strtok_r(copy, ",", &save);
     if (!word || strcmp(word, name) != 0)
-        fail("-device '%s' is not a device of morph86; use isa-debug-exit,iobase=PORT,iosize=BYTES", word ? word : "");
+        fail("-device '%s' is not a device of morph86; use isa-debug-exit,iobase=PORT,iosize=BYTES or e1000,netdev=NAME", word ? word : "");
     while ((word = strtok_r(NULL, ",", &save))) {
         unsigned long *field = strncmp(word, "iobase=", 7) == 0   ? &base
                                : strncmp(word, "iosize=", 7) == 0 ? &size
@@ -255,8 +272,9 @@ static const struct option_row {
     {GROUP_CONSOLES, "display", "none", set_display, "where the screen is shown"},
     {GROUP_CONSOLES, "monitor", "none", set_monitor, "where the monitor listens"},
     {GROUP_DEVICES, "vga", "std|none", set_vga, "display card"},
-    {GROUP_DEVICES, "nic", "none", set_nic, "network card"},
-    {GROUP_DEVICES, "device", "NAME,...", set_device, "isa-debug-exit,iobase=PORT,iosize=BYTES"},
+    {GROUP_DEVICES, "nic", "user,...|none", set_nic, "network card and NAT: model=e1000, mac=, hostfwd=tcp::2222-:22"},
+    {GROUP_DEVICES, "netdev", "user,id=NAME,...", set_netdev, "a network for -device e1000,netdev=NAME"},
+    {GROUP_DEVICES, "device", "NAME,...", set_device, "isa-debug-exit,iobase=PORT,iosize=BYTES; e1000,netdev=NAME"},
     {GROUP_DEVICES, "nodefaults", NULL, set_nodefaults, "no default devices: no serial line, no display card"},
     {GROUP_DEBUG, "d", "ITEM,...", set_log, "log these; -d help lists them"},
     {GROUP_DEBUG, "D", "FILE", set_log_file, "log to FILE instead of standard error"},
@@ -303,6 +321,7 @@ void options_parse(struct options *options, int argc, char **argv)
     char error[200];
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true};
+    net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))
         fail("-cpu: %s", error);
     for (int i = 1; i < argc; i++) {
@@ -330,4 +349,8 @@ void options_parse(struct options *options, int argc, char **argv)
         row->set(options, row->argument ? argv[++i] : NULL);
     }
     check_consistency(options);
+    if (options->nodefaults && !options->net.is_said)
+        options->net.has_card = options->net.has_netdev = false;
+    if (!net_options_finish(&options->net, error, sizeof error))
+        fail("-device e1000: %s", error);
 }

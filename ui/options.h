@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "frontend/x86/cpuid.h"
+#include "ui/options_net.h"
 
 #define MAX_SERIAL 4
 #define MAX_DISKS  4
@@ -26,6 +27,7 @@ struct options {
     bool has_vga;
     bool has_debug_exit;
     uint16_t debug_exit_port;
+    struct net_options net;
     const char *log_items, *log_file;
 };
 

@@ -8,6 +8,7 @@
 #include "frontend/x86/cpuid.h"
 #include "frontend/x86/seg.h"
 #include "frontend/x86/simd.h"
+#include "frontend/x86/smm.h"
 #include "frontend/x86/sys_internal.h"
 
 #define RESET_CS_SELECTOR 0xf000
@@ -75,6 +76,8 @@ void cpu_reset(struct cpu *cpu)
     cpu->halt = CPU_RUNNING;
     cpu->nmi_blocked = false;
     cpu->pending_db = 0;
+    smm_reset(cpu);
+    atomic_fetch_and_explicit(&cpu->events, ~(uint32_t)CPU_EVENT_SMI, memory_order_relaxed);
 
     for (unsigned i = 0; i < SREGS; i++)
         cpu->seg[i] = real_segment(0, 0, AR_S | AR_WRITABLE | AR_ACCESSED);

@@ -117,6 +117,7 @@ enum cpu_event {
     CPU_EVENT_RESET = 1 << 3, /* INIT/reset at the next boundary */
     CPU_EVENT_STOP = 1 << 4,  /* leave cpu_run */
     CPU_EVENT_FLUSH = 1 << 5, /* decoded code is stale (remap, A20) */
+    CPU_EVENT_SMI = 1 << 6,   /* SMI# edge latched */
 };
 
 /* Shadows: what the instruction just executed holds back until the next one is done. */
@@ -147,6 +148,14 @@ struct cpu_board {
     void (*idle)(void *opaque);                /* HLT: sleep until something may have happened, then poll */
     void (*shutdown)(void *opaque);            /* triple fault */
     uint64_t (*tsc)(void *opaque);             /* time-stamp counter before IA32_TSC offset */
+    void (*smm)(void *opaque, bool active);    /* SMIACT#: SMRAM appears, A20 is not masked. May be NULL */
+};
+
+struct cpu_smm {
+    uint32_t smbase;
+    bool active;          /* between SMI and RSM */
+    bool nmi_was_blocked; /* what RSM brings back, beside the state in SMRAM */
+    uint32_t pending_db;
 };
 
 struct cpu_msrs {
@@ -192,6 +201,7 @@ struct cpu {
     struct cpu_msrs msr;
     bool nmi_blocked; /* until IRET */
     bool intr_line;
+    struct cpu_smm smm;
 
     struct fpu fpu;
     struct mmu mmu;

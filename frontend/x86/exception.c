@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "frontend/x86/smm.h"
 #include "hw/core/log.h"
 
 struct delivery {
@@ -336,7 +337,7 @@ static struct delivery delivery_of_fault(const struct cpu *cpu)
     return d;
 }
 
-static void enter_shutdown(struct cpu *cpu)
+void cpu_enter_shutdown(struct cpu *cpu)
 {
     log_printf(LOG_INT | LOG_CPU_RESET, "shutdown (triple fault) at %04x:%08x\n", cpu->seg[CS].selector, cpu->eip);
     cpu->halt = CPU_SHUTDOWN;
@@ -354,7 +355,7 @@ static void deliver_all(struct cpu *cpu, const struct delivery *first)
         struct delivery next = delivery_of_fault(cpu);
 
         if (now.kind == INTERRUPT_EXCEPTION && now.vector == VEC_DF && fault_class(&next) != BENIGN) {
-            enter_shutdown(cpu);
+            cpu_enter_shutdown(cpu);
             memcpy(cpu->unwind, outer, sizeof outer);
             return;
         }
@@ -387,6 +388,11 @@ bool interrupts_service(struct cpu *cpu)
 
     if (cpu->shadow & SHADOW_MOV_SS)
         return false;
+    if ((events & CPU_EVENT_SMI) && smm_wants_entry(cpu)) {
+        atomic_fetch_and_explicit(&cpu->events, ~(uint32_t)CPU_EVENT_SMI, memory_order_relaxed);
+        smm_enter(cpu);
+        return true;
+    }
     if (cpu->pending_db && cpu->halt != CPU_SHUTDOWN) {
         cpu->dr[6] |= cpu->pending_db;
         cpu->pending_db = 0;

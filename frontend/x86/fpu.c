@@ -103,24 +103,87 @@ bool fpu_check_mf_slow(struct cpu *cpu, const struct insn *in)
     return false;
 }
 
-lin_addr fpu_check_area_read(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes,
-                             unsigned piece)
-{
-    lin_addr address = seg_read_linear(cpu, in->seg, offset, piece);
+/* ---- save areas ---- */
 
-    for (unsigned i = piece; i < len_bytes; i += piece)
-        seg_read_linear(cpu, in->seg, offset + i, piece);
-    mmu_check_read(&cpu->mmu, address, len_bytes, cpu->view);
-    return address;
+/* The element of the area that begins `at` bytes into it. */
+static unsigned element_len(const struct fpu_area *a, unsigned at)
+{
+    if (at < a->registers_from)
+        return a->piece;
+    return (at - a->registers_from) % 10 == 8 ? 2 : 8; /* significand, then sign and exponent */
 }
 
-lin_addr fpu_check_area_write(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes,
-                              unsigned piece)
+/* Bytes before the address wraps. It does so only between elements. */
+static unsigned part_before_wrap(const struct insn *in, const struct fpu_area *a)
 {
-    lin_addr address = seg_write_linear(cpu, in->seg, offset, piece);
+    unsigned at = 0;
 
-    for (unsigned i = piece; i < len_bytes; i += piece)
-        seg_write_linear(cpu, in->seg, offset + i, piece);
-    mmu_check_write(&cpu->mmu, address, len_bytes, cpu->view);
-    return address;
+    if (in->addr_mask - a->offset >= a->len_bytes - 1)
+        return a->len_bytes;
+    while (at < a->len_bytes && at <= in->addr_mask - a->offset)
+        at += element_len(a, at);
+    return at;
+}
+
+static void check_part(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes, unsigned piece,
+                       bool is_write)
+{
+    for (unsigned i = 0; i < len_bytes; i += piece) {
+        unsigned width = len_bytes - i < piece ? len_bytes - i : piece;
+
+        if (is_write)
+            seg_write_linear(cpu, in->seg, offset + i, width);
+        else
+            seg_read_linear(cpu, in->seg, offset + i, width);
+    }
+}
+
+/* Segment checks of both parts. Returns the length of the first. */
+static unsigned check_area_segment(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, bool is_write)
+{
+    unsigned first = part_before_wrap(in, a);
+
+    check_part(cpu, in, a->offset, first, a->piece, is_write);
+    check_part(cpu, in, (a->offset + first) & in->addr_mask, a->len_bytes - first, a->piece, is_write);
+    return first;
+}
+
+static lin_addr area_linear(const struct cpu *cpu, const struct insn *in, const struct fpu_area *a, unsigned at)
+{
+    return cpu->seg[in->seg].base + ((a->offset + at) & in->addr_mask);
+}
+
+void fpu_load_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, void *bytes, unsigned len_bytes)
+{
+    unsigned first = check_area_segment(cpu, in, a, false);
+
+    mmu_check_read(&cpu->mmu, area_linear(cpu, in, a, 0), first, cpu->view);
+    if (first < a->len_bytes)
+        mmu_check_read(&cpu->mmu, area_linear(cpu, in, a, first), a->len_bytes - first, cpu->view);
+    first = first < len_bytes ? first : len_bytes;
+    mmu_load_bytes(&cpu->mmu, area_linear(cpu, in, a, 0), bytes, first, cpu->view);
+    if (first < len_bytes)
+        mmu_load_bytes(&cpu->mmu, area_linear(cpu, in, a, first), (uint8_t *)bytes + first, len_bytes - first,
+                       cpu->view);
+}
+
+void fpu_check_area_write(struct cpu *cpu, const struct insn *in, const struct fpu_area *a)
+{
+    unsigned first = check_area_segment(cpu, in, a, true);
+
+    mmu_check_write(&cpu->mmu, area_linear(cpu, in, a, 0), first, cpu->view);
+    if (first < a->len_bytes)
+        mmu_check_write(&cpu->mmu, area_linear(cpu, in, a, first), a->len_bytes - first, cpu->view);
+}
+
+void fpu_store_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, const void *bytes,
+                    unsigned len_bytes)
+{
+    unsigned first = part_before_wrap(in, a);
+
+    first = first < len_bytes ? first : len_bytes;
+    mmu_store_bytes(&cpu->mmu, area_linear(cpu, in, a, 0), bytes, first, cpu->view);
+    if (first < len_bytes)
+        mmu_store_bytes(&cpu->mmu, area_linear(cpu, in, a, first), (const uint8_t *)bytes + first, len_bytes - first,
+                        cpu->view);
 }

@@ -11,6 +11,7 @@
 #include "frontend/x86/simd.h"
 
 #define FXSAVE_AREA 512
+#define AREA_PIECE  16
 
 struct fxsave_image {
     uint16_t fcw, fsw;
@@ -40,23 +41,35 @@ static bool has_xmm_area(const struct cpu *cpu)
     return has_mxcsr(cpu) && cpu->cr4 & CR4_OSFXSR;
 }
 
-static void check_alignment(struct cpu *cpu, const struct insn *in, uint32_t offset)
+/* The operand. Its first piece must lie in the segment before alignment matters, the rest comes after; #AC, if enabled,
+ * takes the place of #GP(0) where not even 4 bytes are aligned. So it is on AMD's processors; SDM vol. 2 FXSAVE leaves it
+ * open. */
+static struct fpu_area image_area(struct cpu *cpu, const struct insn *in, bool is_write)
 {
-    if (unlikely((cpu->seg[in->seg].base + offset) & 15))
+    uint32_t offset = effective_offset(cpu, in);
+
+    if (unlikely((cpu->seg[in->seg].base + offset) & 15)) {
+        void (*check)(struct cpu *, unsigned, uint32_t, unsigned) =
+            is_write ? seg_check_write_slow : seg_check_read_slow;
+
+        check(cpu, in->seg, offset + AREA_PIECE - 1, 1);
+        check(cpu, in->seg, offset, 4);
         cpu_raise_error(cpu, VEC_GP, 0);
+    }
+    return (struct fpu_area){
+        .offset = offset, .len_bytes = FXSAVE_AREA, .piece = AREA_PIECE, .registers_from = FXSAVE_AREA};
 }
 
 static void fxsave(struct cpu *cpu, const struct insn *in)
 {
     struct fpu *fpu = &cpu->fpu;
     struct fxsave_image image = {0};
-    uint32_t offset = effective_offset(cpu, in);
     unsigned len = offsetof(struct fxsave_image, xmm);
-    lin_addr address;
+    struct fpu_area area;
 
     fpu_check_nm(cpu);
-    check_alignment(cpu, in, offset);
-    address = fpu_check_area_write(cpu, in, offset, FXSAVE_AREA, 16);
+    area = image_area(cpu, in, true);
+    fpu_check_area_write(cpu, in, &area);
 
     image.fcw = fpu->control;
     image.fsw = fpu_status_word(fpu);
@@ -79,7 +92,7 @@ static void fxsave(struct cpu *cpu, const struct insn *in)
         memcpy(image.xmm, fpu->xmm, sizeof image.xmm);
         len = sizeof image;
     }
-    mmu_store_bytes(&cpu->mmu, address, &image, len, cpu->view);
+    fpu_store_area(cpu, in, &area, &image, len);
     NEXT(cpu, in);
 }
 INTERP_ONE(fxsave)
@@ -88,13 +101,11 @@ static void fxrstor(struct cpu *cpu, const struct insn *in)
 {
     struct fpu *fpu = &cpu->fpu;
     struct fxsave_image image;
-    uint32_t offset = effective_offset(cpu, in);
-    lin_addr address;
+    struct fpu_area area;
 
     fpu_check_nm(cpu);
-    check_alignment(cpu, in, offset);
-    address = fpu_check_area_read(cpu, in, offset, FXSAVE_AREA, 16);
-    mmu_load_bytes(&cpu->mmu, address, &image, sizeof image, cpu->view);
+    area = image_area(cpu, in, false);
+    fpu_load_area(cpu, in, &area, &image, sizeof image);
     if (has_xmm_area(cpu) && image.mxcsr & ~(uint32_t)MXCSR_WRITABLE)
         cpu_raise_error(cpu, VEC_GP, 0);
 

@@ -208,7 +208,7 @@ ALWAYS_INLINE void popa_body(struct cpu *cpu, const struct insn *in, unsigned bi
     for (uint32_t i = 0; i < 8; i++) {
         unsigned reg = EDI - i;
 
-        value[reg] = reg == ESP ? 0 : stack_peek(cpu, i * (bits / 8), bits); /* the stored ESP is skipped */
+        value[reg] = stack_peek(cpu, i * (bits / 8), bits); /* the stored ESP too, although nothing comes of it */
     }
     stack_drop(cpu, 8 * (bits / 8));
     for (unsigned reg = EAX; reg <= EDI; reg++) {

@@ -97,11 +97,11 @@ ALWAYS_INLINE void mmx_write(struct cpu *cpu, unsigned n, simd128 value)
 
 /* ---- operands ---- */
 
-_Noreturn void simd_misaligned(struct cpu *cpu, unsigned seg, uint32_t offset, bool is_write);
+_Noreturn void simd_misaligned(struct cpu *cpu);
 simd128 simd_load128_slow(struct cpu *cpu, lin_addr address);
 void simd_store128_slow(struct cpu *cpu, lin_addr address, simd128 value);
 
-/* 16 bytes. `aligned`: they must be (ALIGN16 of the ISA table); checked after the segment, before paging. */
+/* 16 bytes. `aligned`: they must be (ALIGN16 of the ISA table); checked before segment and paging. */
 ALWAYS_INLINE simd128 simd_load128(struct cpu *cpu, const struct insn *in, bool aligned)
 {
     uint32_t offset = effective_offset(cpu, in);
@@ -109,7 +109,7 @@ ALWAYS_INLINE simd128 simd_load128(struct cpu *cpu, const struct insn *in, bool 
     const struct tlb_entry *e;
 
     if (aligned && unlikely(address & 15))
-        simd_misaligned(cpu, in->seg, offset, false);
+        simd_misaligned(cpu);
     seg_read_linear(cpu, in->seg, offset, 16);
     e = tlb_slot(&cpu->mmu, address, cpu->view);
     if (likely(e->read_tag == MMU_TAG_OF(address, 16)))
@@ -123,7 +123,7 @@ ALWAYS_INLINE void simd_store128(struct cpu *cpu, const struct insn *in, simd128
     const struct tlb_entry *e;
 
     if (aligned && unlikely(address & 15))
-        simd_misaligned(cpu, in->seg, offset, true);
+        simd_misaligned(cpu);
     seg_write_linear(cpu, in->seg, offset, 16);
     e = tlb_slot(&cpu->mmu, address, cpu->view);
     if (likely(e->write_tag == MMU_TAG_OF(address, 16)))

@@ -269,14 +269,15 @@ static void return_far(struct cpu *cpu, unsigned bits, uint32_t release)
 
 /* ---- handlers ---- */
 
-/* The pointer in memory: offset of operand size, then the selector. */
+/* The pointer in memory: offset of operand size, then the selector, the address wrapping in between if need be. */
 static struct far_target read_pointer(struct cpu *cpu, const struct insn *in)
 {
     unsigned bits = in->opsize32 ? 32 : 16;
     uint32_t at = effective_offset(cpu, in);
     uint32_t offset = mem_read(cpu, in->seg, at, bits);
 
-    return (struct far_target){.offset = offset, .selector = mem_read16(cpu, in->seg, at + bits / 8)};
+    at = (at + bits / 8) & in->addr_mask;
+    return (struct far_target){.offset = offset, .selector = mem_read16(cpu, in->seg, at)};
 }
 
 static struct far_target immediate_pointer(const struct insn *in)

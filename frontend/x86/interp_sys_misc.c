@@ -1,9 +1,4 @@
-/*
- * HLT and RSM.
- *
- * Source: SDM vol. 2 "HLT", "RSM".
- * Deviates: there is no system management mode yet, so RSM is always outside it: #UD.
- */
+/* HLT. Source: SDM vol. 2 "HLT". RSM is in smm.c. */
 #include "frontend/x86/interp.h"
 #include "frontend/x86/sys_internal.h"
 
@@ -15,10 +10,3 @@ static void hlt(struct cpu *cpu, const struct insn *in)
     cpu->eip = insn_next_eip(cpu, in);
 }
 INTERP_ONE(hlt)
-
-static void rsm(struct cpu *cpu, const struct insn *in)
-{
-    (void)in;
-    cpu_raise(cpu, VEC_UD);
-}
-INTERP_ONE(rsm)

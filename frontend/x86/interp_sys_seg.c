@@ -3,7 +3,6 @@
  * LAR, LSL, VERR, VERW.
  *
  * Source: SDM vol. 2, the page of each instruction.
- * Deviates: LAR returns descriptor bits 20-23 and 8-15; bits 16-19, which the SDM leaves undefined, are 0.
  */
 #include "frontend/x86/interp.h"
 #include "frontend/x86/sys_internal.h"
@@ -102,7 +101,7 @@ static void load_far_pointer(struct cpu *cpu, const struct insn *in, unsigned se
     uint32_t at = effective_offset(cpu, in);
     uint32_t offset = mem_read(cpu, in->seg, at, bits);
 
-    segment_load(cpu, seg, mem_read16(cpu, in->seg, at + bits / 8));
+    segment_load(cpu, seg, mem_read16(cpu, in->seg, (at + bits / 8) & in->addr_mask));
     reg_write(cpu, in->reg, offset, bits);
 }
 #define LOAD_FAR(name, seg)                                                                                            \
@@ -246,17 +245,17 @@ INTERP_ONE(ltr)
 
 /* ---- ARPL, LAR, LSL, VERR, VERW ---- */
 
+/* Writes, and needs the right to write, only if the RPL changes. */
 static void arpl(struct cpu *cpu, const struct insn *in)
 {
-    struct update u;
     uint32_t value;
     unsigned rpl;
 
     require_protected(cpu);
-    value = rm_begin_update(cpu, in, &u, in->is_mem, 16);
+    value = rm_read(cpu, in, in->is_mem, 16);
     rpl = cpu->gpr[in->reg] & SELECTOR_RPL;
     if ((value & SELECTOR_RPL) < rpl) {
-        rm_end_update(cpu, in, &u, (value & ~SELECTOR_RPL) | rpl, in->is_mem, 16);
+        rm_write(cpu, in, (value & ~SELECTOR_RPL) | rpl, in->is_mem, 16);
         flags_set_zf(cpu, true);
     } else {
         flags_set_zf(cpu, false);
@@ -295,13 +294,14 @@ static bool lsl_takes(uint16_t ar) /* SDM vol. 2 "LSL", table of types */
     return (ar & AR_S) || ar_is_tss(ar) || ar_is_system(ar, TYPE_LDT);
 }
 
+/* Bits 19:16 are undefined; processors show the limit's. */
 static void lar(struct cpu *cpu, const struct insn *in)
 {
     struct descriptor d;
     bool ok = probe(cpu, in, &d) && lar_takes(d.ar);
 
     if (ok)
-        reg_write(cpu, in->reg, d.high & 0x00f0ff00, operand_bits(in));
+        reg_write(cpu, in->reg, d.high & 0x00ffff00, operand_bits(in));
     flags_set_zf(cpu, ok);
     NEXT(cpu, in);
 }

@@ -109,12 +109,11 @@ DEFINE_LOAD_INTEGER(16)
 DEFINE_LOAD_INTEGER(32)
 DEFINE_LOAD_INTEGER(64)
 
+/* 80 bits are 64 and 16; with 16-bit addresses the second part may lie at the start of the segment. */
 ALWAYS_INLINE void mem_read80(struct cpu *cpu, const struct insn *in, uint32_t offset, struct f80 *out)
 {
-    lin_addr address = seg_read_linear(cpu, in->seg, offset, 10);
-
-    out->mantissa = mmu_ld64(&cpu->mmu, address, cpu->view);
-    out->sign_exponent = mmu_ld16(&cpu->mmu, address + 8, cpu->view);
+    out->mantissa = mem_read64(cpu, in->seg, offset);
+    out->sign_exponent = mem_read16(cpu, in->seg, (offset + 8) & in->addr_mask);
 }
 
 static void fld_f80(struct cpu *cpu, const struct insn *in)
@@ -255,10 +254,22 @@ DEFINE_STORE(fist_i32, i32, 32, 0x80000000u, false)
 DEFINE_STORE(fistp_i32, i32, 32, 0x80000000u, true)
 DEFINE_STORE(fistp_i64, i64, 64, 0x8000000000000000u, true)
 
-ALWAYS_INLINE void mmu_st80(struct cpu *cpu, lin_addr address, const struct f80 *value)
+struct address80 {
+    lin_addr mantissa, sign_exponent;
+};
+
+/* Faults as the store will. */
+ALWAYS_INLINE struct address80 mem_begin_write80(struct cpu *cpu, const struct insn *in, uint32_t offset)
 {
-    mmu_st64(&cpu->mmu, address, value->mantissa, cpu->view);
-    mmu_st16(&cpu->mmu, address + 8, value->sign_exponent, cpu->view);
+    lin_addr mantissa = mem_begin_write(cpu, in->seg, offset, 8);
+
+    return (struct address80){mantissa, mem_begin_write(cpu, in->seg, (offset + 8) & in->addr_mask, 2)};
+}
+
+ALWAYS_INLINE void mmu_st80(struct cpu *cpu, struct address80 address, const struct f80 *value)
+{
+    mmu_st64(&cpu->mmu, address.mantissa, value->mantissa, cpu->view);
+    mmu_st16(&cpu->mmu, address.sign_exponent, value->sign_exponent, cpu->view);
 }
 
 /* A plain copy: raises nothing but a stack fault. */
@@ -266,11 +277,11 @@ static void fstp_f80(struct cpu *cpu, const struct insn *in)
 {
     struct fpu *fpu = &cpu->fpu;
     uint32_t offset = effective_offset(cpu, in);
-    lin_addr address;
+    struct address80 address;
     struct f80 value;
 
     FPU_BEGIN(cpu, in);
-    address = mem_begin_write(cpu, in->seg, offset, 10);
+    address = mem_begin_write80(cpu, in, offset);
     fpu_note_data(cpu, in, offset);
     if (likely(!fpu_is_empty(fpu, 0))) {
         mmu_st80(cpu, address, fpu_st(fpu, 0));
@@ -289,12 +300,12 @@ static void fbstp(struct cpu *cpu, const struct insn *in)
 {
     struct fpu *fpu = &cpu->fpu;
     uint32_t offset = effective_offset(cpu, in);
-    lin_addr address;
+    struct address80 address;
     struct f80 digits;
     bool is_stored;
 
     FPU_BEGIN(cpu, in);
-    address = mem_begin_write(cpu, in->seg, offset, 10);
+    address = mem_begin_write80(cpu, in, offset);
     fpu_note_data(cpu, in, offset);
     if (unlikely(fpu_is_empty(fpu, 0))) {
         is_stored = fpu_underflow(fpu);

@@ -82,11 +82,18 @@ ALWAYS_INLINE lin_addr mem_begin_write(struct cpu *cpu, unsigned seg, uint32_t o
     return address;
 }
 
-/* Save areas: larger than the 16 bytes of seg_*_linear, checked in the pieces (2, 4 or 16 bytes) that the processor
- * would move. Both fault before anything is transferred. Return the area's linear address. */
-lin_addr fpu_check_area_read(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes,
-                             unsigned piece);
-lin_addr fpu_check_area_write(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes,
-                              unsigned piece);
+/* A save area, larger than the 16 bytes of seg_*_linear. It consists of pieces of 2, 4 or 16 bytes and, from
+ * `registers_from` on, of 80-bit registers. 16-bit addresses wrap from one of these to the next; what straddles the end
+ * of the segment faults. Alignment is checked by pieces. */
+struct fpu_area {
+    uint32_t offset;
+    unsigned len_bytes, piece, registers_from;
+};
+
+/* Loads, and the checks before a store, fault for the whole area before anything is transferred: its first `len_bytes`. */
+void fpu_load_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, void *bytes, unsigned len_bytes);
+void fpu_check_area_write(struct cpu *cpu, const struct insn *in, const struct fpu_area *a);
+void fpu_store_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, const void *bytes,
+                    unsigned len_bytes);
 
 #endif

@@ -4,8 +4,7 @@
  *
  * Only the forms without a leading FWAIT exist here: FSTSW is 9B (FWAIT) followed by FNSTSW. These instructions leave
  * FOP, FIP and FDP alone. Reserved halves of a 32-bit image are stored as ones, as the processors do.
- *
- * Deviates: the 16-bit protected-mode image has no FOP; loading one leaves FOP as it was.
+ * The 16-bit protected-mode image has no FOP: loading one clears it, as AMD's processors do.
  */
 #include "frontend/x86/interp_x87.h"
 
@@ -83,6 +82,18 @@ ALWAYS_INLINE unsigned environment_len(const struct insn *in)
 {
     return in->opsize32 ? ENV32_LEN : ENV16_LEN;
 }
+/* The operand: an environment and `registers_len` bytes of registers. */
+static struct fpu_area image_area(const struct cpu *cpu, const struct insn *in, unsigned registers_len)
+{
+    unsigned len = environment_len(in);
+
+    return (struct fpu_area){
+        .offset = effective_offset(cpu, in),
+        .len_bytes = len + registers_len,
+        .piece = in->opsize32 ? 4 : 2,
+        .registers_from = len,
+    };
+}
 
 /* Real and virtual-8086 mode keep linear addresses, 32 or 20 bits of them. */
 static void environment_get(const struct cpu *cpu, bool is_32, union environment *env)
@@ -146,6 +157,7 @@ static void environment_set(struct cpu *cpu, bool is_32, const union environment
         fpu->ip_selector = env->w[4];
         fpu->dp_offset = env->w[5];
         fpu->dp_selector = env->w[6];
+        fpu->opcode = 0;
         if (is_linear) {
             fpu->opcode = env->w[4] & 0x7ff;
             fpu->ip_offset |= (uint32_t)(env->w[4] & 0xf000) << 4;
@@ -160,13 +172,11 @@ static void environment_set(struct cpu *cpu, bool is_32, const union environment
 
 static void fldenv(struct cpu *cpu, const struct insn *in)
 {
+    struct fpu_area area = image_area(cpu, in, 0);
     union environment env;
-    unsigned len = environment_len(in);
-    lin_addr address;
 
     FPU_BEGIN(cpu, in);
-    address = fpu_check_area_read(cpu, in, effective_offset(cpu, in), len, in->opsize32 ? 4 : 2);
-    mmu_load_bytes(&cpu->mmu, address, &env, len, cpu->view);
+    fpu_load_area(cpu, in, &area, &env, area.len_bytes);
     environment_set(cpu, in->opsize32, &env);
     NEXT(cpu, in);
 }
@@ -175,14 +185,13 @@ INTERP_ONE(fldenv)
 /* Masks all exceptions afterwards, so that nothing stays pending; the flags remain. */
 static void fnstenv(struct cpu *cpu, const struct insn *in)
 {
+    struct fpu_area area = image_area(cpu, in, 0);
     union environment env;
-    unsigned len = environment_len(in);
-    lin_addr address;
 
     fpu_check_nm(cpu);
-    address = fpu_check_area_write(cpu, in, effective_offset(cpu, in), len, in->opsize32 ? 4 : 2);
+    fpu_check_area_write(cpu, in, &area);
     environment_get(cpu, in->opsize32, &env);
-    mmu_store_bytes(&cpu->mmu, address, &env, len, cpu->view);
+    fpu_store_area(cpu, in, &area, &env, area.len_bytes);
     fpu_set_control(cpu, cpu->fpu.control | FPU_CW_MASKS);
     NEXT(cpu, in);
 }
@@ -190,14 +199,13 @@ INTERP_ONE(fnstenv)
 
 static void frstor(struct cpu *cpu, const struct insn *in)
 {
+    struct fpu_area area = image_area(cpu, in, ST_IMAGE_LEN);
     struct save_image image;
     union environment env;
     unsigned len = environment_len(in);
-    lin_addr address;
 
     FPU_BEGIN(cpu, in);
-    address = fpu_check_area_read(cpu, in, effective_offset(cpu, in), len + ST_IMAGE_LEN, in->opsize32 ? 4 : 2);
-    mmu_load_bytes(&cpu->mmu, address, &image, len + ST_IMAGE_LEN, cpu->view);
+    fpu_load_area(cpu, in, &area, &image, area.len_bytes);
     memcpy(&env, image.bytes, len);
     environment_set(cpu, in->opsize32, &env);
     for (unsigned i = 0; i < 8; i++) {
@@ -213,13 +221,13 @@ INTERP_ONE(frstor)
 /* Ends in FNINIT. */
 static void fnsave(struct cpu *cpu, const struct insn *in)
 {
+    struct fpu_area area = image_area(cpu, in, ST_IMAGE_LEN);
     struct save_image image;
     union environment env;
     unsigned len = environment_len(in);
-    lin_addr address;
 
     fpu_check_nm(cpu);
-    address = fpu_check_area_write(cpu, in, effective_offset(cpu, in), len + ST_IMAGE_LEN, in->opsize32 ? 4 : 2);
+    fpu_check_area_write(cpu, in, &area);
     environment_get(cpu, in->opsize32, &env);
     memcpy(image.bytes, &env, len);
     for (unsigned i = 0; i < 8; i++) {
@@ -228,7 +236,7 @@ static void fnsave(struct cpu *cpu, const struct insn *in)
         memcpy(image.bytes + len + 10 * i, &st->mantissa, 8);
         memcpy(image.bytes + len + 10 * i + 8, &st->sign_exponent, 2);
     }
-    mmu_store_bytes(&cpu->mmu, address, &image, len + ST_IMAGE_LEN, cpu->view);
+    fpu_store_area(cpu, in, &area, &image, area.len_bytes);
     fpu_init(cpu);
     NEXT(cpu, in);
 }

@@ -54,10 +54,10 @@ void segment_derive_all(struct cpu *cpu)
         segment_derive(cpu, seg);
 }
 
-/* SDM vol. 3 "Alignment Check Exception (#AC)", table of types: pieces larger than 8 bytes want 8. */
+/* SDM vol. 3 "Alignment Check Exception (#AC)", table of types: 80-bit reals want 8. */
 static void check_alignment(struct cpu *cpu, lin_addr address, unsigned width)
 {
-    unsigned align = width >= 8 ? 8 : width;
+    unsigned align = width == 16 ? 16 : width >= 8 ? 8 : width;
 
     if (alignment_is_checked(cpu) && (address & (align - 1)))
         cpu_raise_error(cpu, VEC_AC, 0);
@@ -267,8 +267,9 @@ uint32_t frame_store(struct cpu *cpu, const struct segment *ss, uint32_t esp, co
 
     if (view == MMU_USER)
         check_alignment(cpu, ss->base + top, f->item_bytes);
-    if (top >= bytes) {
-        mmu_check_write(&cpu->mmu, ss->base + top - bytes, bytes, view);
+    /* A #PF reports the item that is pushed first of those on an inaccessible page. */
+    if (top >= bytes && (ss->base + top - bytes) >> 12 == (ss->base + top - 1) >> 12) {
+        mmu_check_write(&cpu->mmu, ss->base + top - f->item_bytes, f->item_bytes, view);
     } else {
         for (unsigned i = 1; i <= f->count; i++)
             mmu_check_write(&cpu->mmu, ss->base + ((esp - i * f->item_bytes) & mask), f->item_bytes, view);

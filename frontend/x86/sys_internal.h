@@ -132,6 +132,8 @@ uint32_t frame_store(struct cpu *cpu, const struct segment *ss, uint32_t esp, co
 
 /* mmu.page_fault: sets CR2 and raises #PF(error). `opaque` is the cpu. */
 void cpu_page_fault(void *opaque, lin_addr address, uint32_t error) __attribute__((noreturn));
+/* Triple fault, or a state that RSM must not load. */
+void cpu_enter_shutdown(struct cpu *cpu);
 /* A #DB fault (not trap) that reports `dr6_bits`: instruction breakpoint, general detect. */
 _Noreturn void cpu_raise_debug(struct cpu *cpu, uint32_t dr6_bits);
 /* interrupt_deliver for handlers: cpu->eip stays at the instruction until nothing can fault any more. */
@@ -180,6 +182,8 @@ static inline bool cpu_wants_attention(struct cpu *cpu)
     if (__builtin_expect(events | cpu->pending_db, 0)) {
         if (!(cpu->eflags & EFLAGS_IF))
             events &= ~(uint32_t)CPU_EVENT_INTR;
+        if (cpu->smm.active)
+            events &= ~(uint32_t)CPU_EVENT_SMI;
         return events | cpu->pending_db;
     }
     return false;

@@ -27,10 +27,11 @@ void cpu_print_registers(struct cpu *cpu, FILE *out)
 
     fprintf(out, "EAX=%08x EBX=%08x ECX=%08x EDX=%08x\n", cpu->gpr[EAX], cpu->gpr[EBX], cpu->gpr[ECX], cpu->gpr[EDX]);
     fprintf(out, "ESI=%08x EDI=%08x EBP=%08x ESP=%08x\n", cpu->gpr[ESI], cpu->gpr[EDI], cpu->gpr[EBP], cpu->gpr[ESP]);
-    fprintf(out, "EIP=%08x EFL=%08x [%c%c%c%c%c%c%c] CPL=%d II=%d A20=%d SMM=0 HLT=%d\n", eip, flags,
+    fprintf(out, "EIP=%08x EFL=%08x [%c%c%c%c%c%c%c] CPL=%d II=%d A20=%d SMM=%d HLT=%d\n", eip, flags,
             flags & EFLAGS_DF ? 'D' : '-', flags & EFLAGS_OF ? 'O' : '-', flags & EFLAGS_SF ? 'S' : '-',
             flags & EFLAGS_ZF ? 'Z' : '-', flags & EFLAGS_AF ? 'A' : '-', flags & EFLAGS_PF ? 'P' : '-',
-            flags & EFLAGS_CF ? 'C' : '-', cpu->cpl, cpu->shadow != 0, phys_a20(cpu->phys), cpu->halt != CPU_RUNNING);
+            flags & EFLAGS_CF ? 'C' : '-', cpu->cpl, cpu->shadow != 0, phys_a20(cpu->phys), cpu->smm.active,
+            cpu->halt != CPU_RUNNING);
     for (unsigned i = 0; i < SREGS; i++)
         print_segment(out, sreg_name[i], &cpu->seg[i]);
     print_segment(out, "LDT", &cpu->ldtr);

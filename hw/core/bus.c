@@ -114,6 +114,16 @@ void bus_unmap_mmio(struct bus *bus, phys_addr base, uint64_t size)
         bus->calls->unmap(bus->memory, base, size);
 }
 
+const char *bus_port_device(const struct bus *bus, uint16_t port, uint32_t *n_ports)
+{
+    uint32_t range = bus->port[port], end = port;
+
+    while (end < N_PORTS && bus->port[end] == range)
+        end++;
+    *n_ports = end - port;
+    return range == UNMAPPED ? NULL : bus->ranges[range].ops->name;
+}
+
 /* ---- CPU accesses ---- */
 
 static unsigned max_width(const struct bus_ops *ops)

@@ -54,6 +54,9 @@ void bus_out(struct bus *bus, uint16_t port, uint32_t value, unsigned width);
 uint32_t bus_in_block(struct bus *bus, uint16_t port, void *buffer, unsigned width, uint32_t count);
 uint32_t bus_out_block(struct bus *bus, uint16_t port, const void *buffer, unsigned width, uint32_t count);
 
+/* For people: which device answers at `port` (NULL: none), and to how many ports from there on. */
+const char *bus_port_device(const struct bus *bus, uint16_t port, uint32_t *n_ports);
+
 /* Device side. See struct bus_memory. */
 bool bus_dma_read(struct bus *bus, phys_addr address, void *buffer, size_t len_bytes);
 bool bus_dma_write(struct bus *bus, phys_addr address, const void *buffer, size_t len_bytes);

@@ -1,5 +1,5 @@
 /*
- * Services that the host side (ui/) gives to devices: characters and blocks. A device holds a pointer to one of these
+ * Services that the host side (ui/) gives to devices: characters, blocks and network frames. A device holds a pointer to one of these
  * and never learns whether a terminal, a file or a test stands behind it. Everything is called on the machine thread.
  */
 #ifndef HW_CORE_HOST_H
@@ -35,6 +35,21 @@ struct host_block {
     bool (*write)(struct host_block *self, uint64_t sector, const void *buffer, uint32_t n_sectors);
     bool (*flush)(struct host_block *self);
     void (*destroy)(struct host_block *self);
+};
+
+/* ---- frames: a network cable ---- */
+
+#define HOST_NET_FRAME_MAX 16384 /* bytes without the frame check sequence */
+
+struct host_net {
+    /* A frame leaves the guest; it is copied or dropped. */
+    void (*send)(struct host_net *self, const uint8_t *frame, size_t len_bytes);
+    void (*destroy)(struct host_net *self);
+    /* Set by the card that owns the guest end; NULL while nobody listens. */
+    bool (*can_receive)(void *receiver);
+    void (*receive)(void *receiver, const uint8_t *frame, size_t len_bytes); /* dropped if the card has no room */
+    void (*accept_input)(struct host_net *self); /* the card has room again; may be NULL */
+    void *receiver;
 };
 
 #endif

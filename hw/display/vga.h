@@ -29,6 +29,9 @@ void vga_after_load(struct vga *vga);
  * False if the slot is taken. Reset the card afterwards. */
 bool vga_attach_pci(struct vga *vga, struct pci_bus *pci, unsigned slot, const uint8_t *rom, uint32_t rom_len_bytes);
 
+/* What a guest would read at `offset` of the memory aperture, without filling the latches. For the monitor. */
+uint8_t vga_peek(struct vga *vga, uint32_t offset);
+
 /* ---- pictures ---- */
 
 enum vga_picture_kind { VGA_BLANK, VGA_TEXT, VGA_GRAPHICS };

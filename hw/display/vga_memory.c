@@ -198,5 +198,14 @@ static uint32_t aperture_read(void *self, uint32_t offset, unsigned width)
     return value;
 }
 
+uint8_t vga_peek(struct vga *vga, uint32_t offset)
+{
+    uint32_t latch = vga->latch;
+    uint8_t value = (uint8_t)aperture_read(vga, offset, 1);
+
+    vga->latch = latch;
+    return value;
+}
+
 const struct bus_ops vga_aperture = {
     .name = "vga-aperture", .read = aperture_read, .write = aperture_write, .max_width = 4};

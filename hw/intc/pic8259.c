@@ -59,6 +59,7 @@ struct pic8259 {
 struct pic8259_pair {
     struct pic8259 chip[2];
     struct irq intr;
+    uint64_t acknowledged[16]; /* how often, for `info irq` */
 };
 
 #define PIC_REG(member, reset_value, doc) STATE_EACH(struct pic8259_pair, chip, member, reset_value, doc)
@@ -168,6 +169,7 @@ static int acknowledge(struct pic8259 *pic)
     int n = request(pic);
     if (n == NO_REQUEST)
         return NO_REQUEST;
+    pic->pair->acknowledged[is_master(pic) ? n : n + 8]++;
     pic->edges &= (uint8_t)~bit((unsigned)n);
     if (!(pic->icw4 & PIC_ICW4_AEOI))
         pic->isr |= bit((unsigned)n);
@@ -374,6 +376,13 @@ void pic8259_pair_after_load(struct pic8259_pair *pair)
     for (unsigned i = 0; i < 2; i++)
         pair->chip[i].lowest &= 7;
     irq_set(&pair->intr, request(&pair->chip[0]) != NO_REQUEST);
+}
+
+void pic8259_print_counts(const struct pic8259_pair *pair, FILE *out)
+{
+    for (unsigned i = 0; i < 16; i++)
+        if (pair->acknowledged[i] && i != CASCADE)
+            fprintf(out, "%2u: %llu\n", i, (unsigned long long)pair->acknowledged[i]);
 }
 
 void pic8259_print(const struct pic8259_pair *pair, FILE *out)

@@ -38,5 +38,7 @@ const struct state_desc *pic8259_pair_state_desc(void);
 void pic8259_pair_after_load(struct pic8259_pair *pair);
 /* `info pic`: one line per chip. */
 void pic8259_print(const struct pic8259_pair *pair, FILE *out);
+/* `info irq`: how often each line was acknowledged, those that were. */
+void pic8259_print_counts(const struct pic8259_pair *pair, FILE *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "frontend/x86/cpu.h"
 #include "hw/block/ide.h"
@@ -22,10 +23,12 @@
 #include "hw/input/port92.h"
 #include "hw/intc/fpu_error.h"
 #include "hw/intc/pic8259.h"
+#include "hw/net/e1000.h"
 #include "hw/pc/fw_cfg.h"
 #include "hw/pc/kernel_loader.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/piix3.h"
+#include "hw/pci/piix4_pm.h"
 #include "hw/timer/pit8254.h"
 #include "hw/timer/port61.h"
 #include "hw/timer/rtc146818.h"
@@ -33,6 +36,7 @@
 
 #define FIRMWARE_PATH     "/usr/share/seabios/bios-256k.bin"
 #define VGA_FIRMWARE_PATH "/usr/share/seabios/vgabios-stdvga.bin"
+#define NIC_FIRMWARE_PATH "/usr/lib/ipxe/qemu/pxe-e1000.rom"
 #define FIRMWARE_MIN      0x10000u
 #define FIRMWARE_MAX      0x80000u
 #define FIRMWARE_LOW      0x20000u /* as much of its end as also appears below 1 MiB */
@@ -44,14 +48,23 @@ enum isa_irq {
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
     IRQ_RTC = 8,
+    IRQ_SCI = 9,
     IRQ_MOUSE = 12,
     IRQ_FPU = 13,
     IRQ_IDE0 = 14,
     IRQ_IDE1 = 15
 };
 
+/* AT shutdown status, with the value that tells firmware to go on where the guest entered S3. */
+#define CMOS_SHUTDOWN_STATUS 0x0f
+#define CMOS_SHUTDOWN_RESUME 0xfe
+
 #define PIIX3_SLOT 1
 #define VGA_SLOT   2
+#define NIC_SLOT   3
+
+#define SMRAM_BASE  0xa0000u
+#define SMRAM_BYTES 0x20000u
 
 #define SHADOW_BASE  0xc0000u
 #define SHADOW_UNIT  0x4000u
@@ -83,17 +96,26 @@ struct pc {
     struct pci_bus *pci;
     struct i440fx *i440fx;
     struct piix3 *piix3;
+    struct piix4_pm *pm;
     struct ide_channel *ide[2];
     struct piix3_ide *piix3_ide;
     struct vga *vga;
+    struct e1000 *nic;
     struct fw_cfg *fw_cfg;
 
     uint8_t *firmware; /* page-aligned */
     uint32_t firmware_len;
     uint8_t *vga_firmware;
     uint32_t vga_firmware_len;
+    uint8_t *nic_firmware; /* NULL: none */
+    uint32_t nic_firmware_len;
     struct shadow shadow[SHADOW_UNITS];
+    bool a20;
+    bool in_smm, smram_open, smram_enabled, smram_mapped;
     bool reset_pending;
+    bool is_stopped;                 /* by the monitor */
+    bool is_suspended, wake_pending; /* S3: nothing runs until something wakes the board */
+    enum piix4_pm_wake_source wake_source;
     bool is_over; /* leave pc_run */
     int status;
 };
@@ -129,17 +151,61 @@ static uint64_t read_tsc(void *opaque)
 }
 _Static_assert(TSC_HZ == NS_PER_SECOND, "read_tsc counts nanoseconds");
 
-/* Both of its sources, keyboard controller and port 92, drive the gate when they are written; the last one holds. */
+/* Both of its sources, keyboard controller and port 92, drive the gate when they are written; the last one holds. The
+ * processor does not mask A20 in system management mode. */
 static void set_a20(void *opaque, int line, bool level)
 {
     struct pc *pc = opaque;
 
-    phys_set_a20(pc->phys, level);
+    pc->a20 = level;
+    phys_set_a20(pc->phys, pc->a20 || pc->in_smm);
 }
 
-/* ---- reset and the end ---- */
+static void set_smi(void *opaque)
+{
+    struct pc *pc = opaque;
 
-static void board_reset(struct pc *pc)
+    cpu_set_event(pc->cpu, CPU_EVENT_SMI);
+}
+
+/* A0000-BFFFF is RAM or the display card's, by the host bridge's SMRAM register and the processor's mode. */
+static void map_smram(struct pc *pc)
+{
+    bool is_ram = pc->smram_open || (pc->smram_enabled && pc->in_smm);
+
+    if (is_ram == pc->smram_mapped)
+        return;
+    pc->smram_mapped = is_ram;
+    if (is_ram)
+        phys_map_ram(pc->phys, SMRAM_BASE, SMRAM_BYTES, SMRAM_BASE);
+    else if (pc->vga)
+        bus_map_mmio(pc->bus, SMRAM_BASE, SMRAM_BYTES, &vga_aperture, pc->vga);
+    else
+        phys_unmap(pc->phys, SMRAM_BASE, SMRAM_BYTES);
+}
+
+static void set_smram(void *opaque, bool is_open, bool is_enabled)
+{
+    struct pc *pc = opaque;
+
+    pc->smram_open = is_open;
+    pc->smram_enabled = is_enabled;
+    map_smram(pc);
+}
+
+static void set_smm(void *opaque, bool active)
+{
+    struct pc *pc = opaque;
+
+    pc->in_smm = active;
+    map_smram(pc);
+    phys_set_a20(pc->phys, pc->a20 || pc->in_smm);
+}
+
+/* ---- reset, sleep and the end ---- */
+
+/* The host bridge keeps what it shadows: in S3 it refreshes the memory, and firmware resumes from its shadow. */
+static void reset_all_but_memory(struct pc *pc)
 {
     pic8259_pair_reset(pc->pic);
     fpu_error_reset(pc->fpu_error);
@@ -152,15 +218,23 @@ static void board_reset(struct pc *pc)
         if (pc->uart[i])
             uart16550_reset(pc->uart[i]);
     pci_bus_reset(pc->pci);
-    i440fx_reset(pc->i440fx);
     piix3_reset(pc->piix3);
+    piix4_pm_reset(pc->pm);
     for (unsigned i = 0; i < 2; i++)
         ide_reset(pc->ide[i]);
     piix3_ide_reset(pc->piix3_ide);
     if (pc->vga)
         vga_reset(pc->vga);
+    if (pc->nic)
+        e1000_reset(pc->nic);
     fw_cfg_reset(pc->fw_cfg);
     cpu_reset(pc->cpu);
+}
+
+static void board_reset(struct pc *pc)
+{
+    i440fx_reset(pc->i440fx);
+    reset_all_but_memory(pc);
 }
 
 void pc_quit(struct pc *pc, int status)
@@ -212,11 +286,74 @@ static void triple_fault(void *opaque)
     pc_request_reset(opaque);
 }
 
+static void power_off(void *opaque)
+{
+    pc_quit(opaque, EXIT_SUCCESS);
+}
+
+static void suspend(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    pc->is_suspended = true;
+    cpu_set_event(pc->cpu, CPU_EVENT_POLL);
+}
+
+/* Takes effect where the board sleeps: the chip that asks is in the middle of something. */
+static void request_wake(struct pc *pc, enum piix4_pm_wake_source source)
+{
+    pc->wake_pending = true;
+    pc->wake_source = source;
+}
+
+void pc_power_button(struct pc *pc)
+{
+    if (pc->is_suspended)
+        request_wake(pc, PIIX4_PM_WAKE_BUTTON);
+    else
+        piix4_pm_power_button(pc->pm);
+}
+
+/* IRQ 8 on its way to the PIC: an alarm ends S3. */
+static void set_rtc_irq(void *opaque, int line, bool level)
+{
+    struct pc *pc = opaque;
+    struct irq irq = pic8259_input(pc->pic, line);
+
+    irq_set(&irq, level);
+    if (level && pc->is_suspended)
+        request_wake(pc, PIIX4_PM_WAKE_RTC);
+}
+
+static void sleep_and_wake(struct pc *pc)
+{
+    pc->wake_pending = false;
+    while (!pc->wake_pending && !pc->reset_pending && !pc->is_over)
+        pc->config.idle(pc->config.opaque);
+    pc->is_suspended = false;
+    if (!pc->wake_pending || pc->reset_pending)
+        return;
+    rtc146818_set_cmos(pc->rtc, CMOS_SHUTDOWN_STATUS, CMOS_SHUTDOWN_RESUME);
+    reset_all_but_memory(pc);
+    piix4_pm_wake(pc->pm, pc->wake_source);
+}
+
 static void serve_pending(struct pc *pc)
 {
+    if (pc->is_suspended)
+        sleep_and_wake(pc);
     if (pc->reset_pending) {
         pc->reset_pending = false;
         board_reset(pc);
+    }
+}
+
+/* Between two blocks, so the state that the monitor shows is precise. */
+static void rest_while_stopped(struct pc *pc)
+{
+    while (pc->is_stopped && !pc->is_over) {
+        pc->config.idle(pc->config.opaque);
+        serve_pending(pc);
     }
 }
 
@@ -226,6 +363,7 @@ static void board_poll(void *opaque)
 
     pc->config.poll(pc->config.opaque);
     serve_pending(pc);
+    rest_while_stopped(pc);
 }
 
 static void board_idle(void *opaque)
@@ -236,6 +374,7 @@ static void board_idle(void *opaque)
     if (!pc->reset_pending && !pc->is_over)
         pc->config.idle(pc->config.opaque);
     serve_pending(pc);
+    rest_while_stopped(pc);
 }
 
 /* ---- memory ---- */
@@ -342,12 +481,15 @@ static bool describe_board(struct pc *pc)
         uint64_t address, len_bytes;
         uint32_t type;
     } __attribute__((packed)) e820 = {0, pc->config.ram_bytes, 1};
+    /* S0 to S5: bit 7 the board has it, below it the sleep type; S3 and S4 as hw/pci/piix4_pm.c takes them. */
+    static const uint8_t system_states[6] = {0x80, 0, 0, 0x80 | 1, 0x80 | 2, 0x80};
     struct fw_cfg *fw = pc->fw_cfg;
 
     return fw_cfg_add_i64(fw, FW_CFG_RAM_SIZE, pc->config.ram_bytes) && fw_cfg_add_i16(fw, FW_CFG_NB_CPUS, 1) &&
            fw_cfg_add_i16(fw, FW_CFG_MAX_CPUS, 1) && fw_cfg_add_i16(fw, FW_CFG_NOGRAPHIC, !pc->config.has_vga) &&
            fw_cfg_add_i16(fw, FW_CFG_BOOT_MENU, 0) && fw_cfg_add_i32(fw, FW_CFG_IRQ0_OVERRIDE, 1) &&
-           fw_cfg_add_file(fw, "etc/e820", &e820, sizeof e820);
+           fw_cfg_add_file(fw, "etc/e820", &e820, sizeof e820) &&
+           fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
 }
 
 /* CMOS as AT firmware defines it; sizes in KiB or 64 KiB, and the boot order (hard disk, floppy, CD). */
@@ -376,8 +518,8 @@ static void fill_cmos(struct pc *pc)
         rtc146818_set_cmos(pc->rtc, bytes[i][0], bytes[i][1]);
 }
 
-#define KERNEL_FIRST_KEY 0x8040 /* fw_cfg keys of the kernel's pieces: board-specific, clear of those that QEMU uses   \
-                                 */
+/* fw_cfg keys of the kernel's pieces: board-specific, clear of those that QEMU uses. */
+#define KERNEL_FIRST_KEY 0x8040
 
 static bool add_kernel(struct pc *pc, char *error, size_t error_size)
 {
@@ -437,7 +579,8 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0x40, 4, &pit8254_ops, pc->pit);
     bus_map_ports(bus, 0x61, 1, &port61_ops, pc->port61);
 
-    if (!(pc->rtc = rtc146818_create(clock, pc->config.rtc_seconds, isa_irq[IRQ_RTC])))
+    if (!(pc->rtc = rtc146818_create(clock, pc->config.rtc_seconds,
+                                     (struct irq){.set = set_rtc_irq, .opaque = pc, .line = IRQ_RTC})))
         return false;
     bus_map_ports(bus, 0x70, 2, &rtc146818_ops, pc->rtc);
     fill_cmos(pc);
@@ -476,9 +619,22 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0xcf8, 4, &pci_address_ports, pc->pci);
     bus_map_ports(bus, 0xcfc, 4, &pci_data_ports, pc->pci);
     pci_bus_set_memory_window(pc->pci, (uint32_t)pc->config.ram_bytes, 0xfebfffff);
-    if (!(pc->i440fx = i440fx_create(pc->pci, &(struct i440fx_board){.pam_changed = map_pam_segment, .opaque = pc})) ||
-        !(pc->piix3 = piix3_create(pc->pci, PIIX3_SLOT, isa_irq, reset_from_chipset, pc)))
+    if (!(pc->i440fx = i440fx_create(
+              pc->pci,
+              &(struct i440fx_board){.pam_changed = map_pam_segment, .smram_changed = set_smram, .opaque = pc})) ||
+        !(pc->piix3 = piix3_create(pc->pci, PIIX3_SLOT, isa_irq, reset_from_chipset, pc)) ||
+        !(pc->pm = piix4_pm_create(pc->pci, PIIX3_SLOT, bus, clock,
+                                   &(struct piix4_pm_board){.sci = isa_irq[IRQ_SCI],
+                                                            .has_com1 = pc->uart[0],
+                                                            .has_com2 = pc->uart[1],
+                                                            .has_smm = true,
+                                                            .smi = set_smi,
+                                                            .power_off = power_off,
+                                                            .suspend = suspend,
+                                                            .opaque = pc})))
         return false;
+    bus_map_ports(bus, 0xb2, 2, &piix4_pm_apm_ops, pc->pm);
+    bus_map_ports(bus, 0xafe0, 4, &piix4_pm_gpe_ops, pc->pm);
 
     for (unsigned i = 0; i < 2; i++) {
         if (!(pc->ide[i] = ide_create(&isa_irq[ide[i].irq])))
@@ -507,6 +663,10 @@ static bool create_chips(struct pc *pc)
         bus_map_mmio(bus, 0xa0000, 0x20000, &vga_aperture, pc->vga);
     }
 
+    if (pc->config.nic && !(pc->nic = e1000_create(pc->pci, NIC_SLOT, clock, pc->config.nic, pc->config.mac,
+                                                   pc->nic_firmware, pc->nic_firmware_len)))
+        return false;
+
     if (!(pc->fw_cfg = fw_cfg_create(bus)) || !describe_board(pc))
         return false;
     bus_map_ports(bus, 0x510, 12, &fw_cfg_ports, pc->fw_cfg);
@@ -532,6 +692,12 @@ struct pc *pc_create(const struct pc_config *config, char *error, size_t error_s
         if (!pc->vga_firmware)
             goto fail;
     }
+    if (config->nic && (config->nic_rom_path || access(NIC_FIRMWARE_PATH, R_OK) == 0)) {
+        pc->nic_firmware = load_firmware(config->nic_rom_path ? config->nic_rom_path : NIC_FIRMWARE_PATH, 512,
+                                         FIRMWARE_MAX, &pc->nic_firmware_len, error, error_size);
+        if (!pc->nic_firmware)
+            goto fail;
+    }
     pc->phys = phys_create(config->ram_bytes);
     if (!pc->phys) {
         snprintf(error, error_size, "cannot get %llu MiB for the guest: %s; lower -m",
@@ -548,7 +714,8 @@ struct pc *pc_create(const struct pc_config *config, char *error, size_t error_s
                                    .poll = board_poll,
                                    .idle = board_idle,
                                    .shutdown = triple_fault,
-                                   .tsc = read_tsc};
+                                   .tsc = read_tsc,
+                                   .smm = set_smm};
     pc->cpu = cpu_create(pc->bus, pc->phys, &pc->board, config->model);
     /* The processor first: chips drive its pins as soon as they exist. */
     if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)))
@@ -566,10 +733,12 @@ void pc_destroy(struct pc *pc)
         return;
     cpu_destroy(pc->cpu);
     fw_cfg_destroy(pc->fw_cfg);
+    e1000_destroy(pc->nic);
     vga_destroy(pc->vga);
     piix3_ide_destroy(pc->piix3_ide);
     for (unsigned i = 0; i < 2; i++)
         ide_destroy(pc->ide[i]);
+    piix4_pm_destroy(pc->pm);
     piix3_destroy(pc->piix3);
     i440fx_destroy(pc->i440fx);
     pci_bus_destroy(pc->pci);
@@ -586,6 +755,7 @@ void pc_destroy(struct pc *pc)
     pic8259_pair_destroy(pc->pic);
     bus_destroy(pc->bus);
     phys_destroy(pc->phys);
+    free(pc->nic_firmware);
     free(pc->vga_firmware);
     free(pc->firmware);
     free(pc);
@@ -596,6 +766,36 @@ int pc_run(struct pc *pc)
     while (!pc->is_over)
         cpu_run(pc->cpu);
     return pc->status;
+}
+
+void pc_stop(struct pc *pc)
+{
+    clock_pause(pc->config.clock);
+    pc->is_stopped = true;
+    cpu_set_event(pc->cpu, CPU_EVENT_POLL);
+}
+
+void pc_continue(struct pc *pc)
+{
+    pc->is_stopped = false;
+    clock_resume(pc->config.clock);
+}
+
+bool pc_is_stopped(const struct pc *pc)
+{
+    return pc->is_stopped;
+}
+
+struct pc_parts pc_parts(const struct pc *pc)
+{
+    return (struct pc_parts){.cpu = pc->cpu,
+                             .phys = pc->phys,
+                             .bus = pc->bus,
+                             .clock = pc->config.clock,
+                             .pic = pc->pic,
+                             .kbc = pc->kbc,
+                             .pci = pc->pci,
+                             .vga = pc->vga};
 }
 
 void pc_print_registers(struct pc *pc, FILE *out)

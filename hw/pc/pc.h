@@ -29,6 +29,9 @@ struct pc_config {
     struct host_char *serial[PC_SERIAL_LINES];      /* NULL: no such line. All owned by the caller. */
     struct host_char *debugcon;                     /* ports E9 and 402 */
     struct host_block *disk[PC_IDE_DISKS];
+    struct host_net *nic;       /* network card's cable; NULL: no card */
+    uint8_t mac[6];             /* its address */
+    const char *nic_rom_path;   /* option ROM; NULL: the distribution's, if it is installed */
     bool has_debug_exit;
     uint16_t debug_exit_port;
     int64_t rtc_seconds; /* start of the real-time clock, seconds since 1970 as the guest is to see them */
@@ -51,7 +54,28 @@ void pc_quit(struct pc *pc, int status);
 void pc_wake(struct pc *pc);
 /* Machine thread: the reset button. */
 void pc_request_reset(struct pc *pc);
+/* Machine thread: the power button. What it does is up to the guest (ACPI); in S3 it wakes. */
+void pc_power_button(struct pc *pc);
 /* `info registers`. */
 void pc_print_registers(struct pc *pc, FILE *out);
+
+/* Machine thread: the processor rests at the next block boundary, and guest time stands still, until pc_continue(). Host
+ * events are still served, and a reset takes effect. */
+void pc_stop(struct pc *pc);
+void pc_continue(struct pc *pc);
+bool pc_is_stopped(const struct pc *pc);
+
+/* The chips, for monitors and displays on the machine thread. What the board does not have is NULL. */
+struct pc_parts {
+    struct cpu *cpu;
+    struct phys *phys;
+    struct bus *bus;
+    struct clock *clock;
+    struct pic8259_pair *pic;
+    struct kbc8042 *kbc;
+    struct pci_bus *pci;
+    struct vga *vga;
+};
+struct pc_parts pc_parts(const struct pc *pc);
 
 #endif

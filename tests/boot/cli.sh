@@ -78,6 +78,9 @@ refused "'bogus'" -d bogus
 refused "'sdl9'" -display sdl9
 refused "'vnc'" -monitor vnc
 refused "'user9'" -nic user9
+refused "'model=ne9'" -nic user,model=ne9
+refused "'hostfwd=tcp:1-2'" -nic user,hostfwd=tcp:1-2
+refused "netdev 'n0' does not exist" -device e1000,netdev=n0
 refused "'cirrus9'" -vga cirrus9
 refused "'toaster'" -device toaster
 refused "'colour=red'" -device isa-debug-exit,colour=red

@@ -3,6 +3,7 @@
 # downloaded with an apt configuration of our own and unpacked under build/guests/. Needs no root.
 #
 #   tests/boot/guests.sh linux       kernel 686 and 686-pae, BusyBox initrd
+#   tests/boot/guests.sh modules     archives of driver modules (network, disks, file systems), one per kernel
 #   tests/boot/guests.sh PACKAGE...  unpacks these packages (name or name:i386) under build/guests/pkg/
 set -eu
 cd "$(dirname "$0")/../.."
@@ -103,6 +104,35 @@ busybox_initrd() {
 }
 
 tried_update=
+# Copies a module and, before it, what it depends on; $order lists them in the order in which they must be loaded.
+add_module() {
+    found=$(find "$tree" -name "$1.ko" | head -n 1)
+    [ -n "$found" ] || found=$(find "$tree" -name "$(echo "$1" | tr _ -).ko" | head -n 1)
+    [ -n "$found" ] || return 0 # built in
+    case " $order " in *" $1 "*) return 0 ;; esac
+    for needed in $(tr '\0' '\n' <"$found" | sed -n 's/^depends=//p' | tr , ' '); do
+        add_module "$needed"
+    done
+    found=$(find "$tree" -name "$1.ko" | head -n 1)
+    [ -n "$found" ] || found=$(find "$tree" -name "$(echo "$1" | tr _ -).ko" | head -n 1)
+    cp "$found" "$root/modules/$1.ko"
+    order="$order $1"
+}
+
+modules_archive() {
+    flavour=$1
+    [ -e "$guests/modules-$flavour.gz" ] && return
+    tree=$(ls -d "$guests/pkg/"linux-image-*-"$flavour"/lib/modules/*)
+    root=$guests/modules.root
+    order=
+    rm -rf "$root"
+    mkdir -p "$root/modules"
+    for module in e1000 ata_piix sd_mod sr_mod ext4 isofs; do add_module $module; done
+    echo $order >"$root/modules/order"
+    (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -9n) >"$guests/modules-$flavour.gz.new"
+    mv "$guests/modules-$flavour.gz.new" "$guests/modules-$flavour.gz"
+}
+
 mkdir -p "$guests"
 apt_setup
 for want in "$@"; do
@@ -111,6 +141,12 @@ for want in "$@"; do
         fetch_kernel 686
         fetch_kernel 686-pae
         busybox_initrd
+        ;;
+    modules)
+        fetch_kernel 686
+        fetch_kernel 686-pae
+        modules_archive 686
+        modules_archive 686-pae
         ;;
     *) fetch "$want" ;;
     esac

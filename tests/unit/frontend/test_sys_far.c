@@ -326,6 +326,29 @@ static void ret_checks_code_and_stack(void **state)
     assert_int_equal(m->cpu->gpr[ESP], ((STACK0 - 16) & 0xffff0000u) | 0x1234);
 }
 
+static void limits_admit_their_last_byte(void **state)
+{
+    struct machine *m = *state;
+
+    enter_protected(m, 0);
+    put_gdt(m, SEL_TEST, 0, TARGET, TEST_CODE & ~AR_ACCESSED);
+    call_far(m, SEL_TEST, TARGET);
+    assert_int_equal(m->cpu->eip, TARGET);
+    assert_int_equal(get8(m, GDT + SEL_TEST + 5) & AR_ACCESSED, AR_ACCESSED);
+    EXEC(m, 0xcb); /* one byte fits */
+    assert_int_equal(m->cpu->eip, CODE + 7);
+    assert_int_equal(m->cpu->gpr[ESP], STACK0);
+    jmp_far(m, SEL_TEST, TARGET);
+    assert_int_equal(m->cpu->eip, TARGET);
+
+    enter_protected(m, 3);
+    put_gdt(m, SEL_TEST2, 0, TARGET, TEST_CODE & ~AR_ACCESSED);
+    put_call_gate(m, SEL_TEST2, TARGET, AR_P | TYPE_CALL32 | DPL3, 0);
+    call_far(m, SEL_TEST, 0);
+    assert_int_equal(m->cpu->eip, TARGET);
+    assert_int_equal(get8(m, GDT + SEL_TEST2 + 5) & AR_ACCESSED, AR_ACCESSED);
+}
+
 /* ---- SYSENTER, SYSEXIT ---- */
 
 static void sysenter_and_sysexit_make_flat_segments(void **state)
@@ -384,6 +407,7 @@ int main(void)
         MACHINE_TEST(call_gate_16_inwards_copies_words),
         MACHINE_TEST(call_gates_are_checked),
         MACHINE_TEST(ret_checks_code_and_stack),
+        MACHINE_TEST(limits_admit_their_last_byte),
         MACHINE_TEST(sysenter_and_sysexit_make_flat_segments),
     };
 

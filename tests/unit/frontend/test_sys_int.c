@@ -370,8 +370,8 @@ static void page_fault_in_the_middle_of_a_frame_changes_nothing(void **state)
     EXEC(m, 0xcd, 0x40);
     assert_int_equal(m->cpu->eip, HANDLER(VEC_PF));
     assert_int_equal(m->cpu->cpl, 3);
-    assert_int_equal(top(m, 0), PF_WRITE); /* with the new CPL's rights: supervisor */
-    assert_int_equal(m->cpu->cr2, STACK0 + 8 - 20);
+    assert_int_equal(top(m, 0), PF_WRITE);     /* with the new CPL's rights: supervisor */
+    assert_int_equal(m->cpu->cr2, STACK0 - 4); /* the first item pushed there */
     assert_int_equal(get32(m, STACK0 + 4), 0);
 }
 
@@ -434,7 +434,7 @@ static void page_fault_in_page_fault_makes_a_double_fault(void **state)
     EXEC(m, 0xa1, 0, 0, 5, 0);
     assert_int_equal(m->cpu->eip, HANDLER(VEC_DF));
     assert_int_equal(top(m, 0), 0);
-    assert_int_equal(m->cpu->cr2, STACK0 - 24);
+    assert_int_equal(m->cpu->cr2, STACK0 - 4);
 }
 
 static void fault_in_double_fault_shuts_down(void **state)
@@ -523,6 +523,7 @@ static void nmi_is_blocked_until_iret(void **state)
     cpu_set_event(m->cpu, CPU_EVENT_NMI);
     cpu_step(m->cpu);
     assert_trap(m, VEC_NMI, CODE);
+    assert_int_equal(m->cpu->events & CPU_EVENT_NMI, 0); /* an edge, taken */
     cpu_set_event(m->cpu, CPU_EVENT_NMI);
     EXEC(m, 0xcf);
     assert_int_equal(m->cpu->eip, CODE);
@@ -697,6 +698,11 @@ static void vme_virtualises_if(void **state)
     assert_int_equal(cpu->eip, 0x1234);
     assert_int_equal(cpu->eflags & EFLAGS_VIF, 0);
     assert_true(flag_cf(cpu));
+    cpu->gpr[ESP] = 0x1000;
+    put16(m, STACK3 + 0x1004, EFLAGS_IF); /* nothing is pending: allowed */
+    EXEC(m, 0xcf);
+    assert_true(cpu_is_v86(cpu));
+    assert_int_equal(cpu->eflags & EFLAGS_VIF, EFLAGS_VIF);
 
     static const uint8_t faulting[] = {0xfb, 0x9d, 0xcf};
     for (size_t i = 0; i < 3; i++) { /* enabling with an interrupt pending is #GP(0) */
@@ -787,6 +793,7 @@ static void popf_changes_what_the_level_allows(void **state)
     cpu->gpr[ESP] -= 4;
     put32(m, STACK0 - 4, all);
     EXEC(m, 0x9d);
+    assert_int_equal(cpu->eip, CODE + 1);
     assert_int_equal(cpu_get_eflags(cpu), 0x3f7fd7 & ~(EFLAGS_TF | EFLAGS_VM | EFLAGS_VIF | EFLAGS_VIP | EFLAGS_RF));
     assert_int_equal(cpu->gpr[ESP], STACK0);
 
@@ -822,6 +829,59 @@ static void cli_and_sti_need_iopl(void **state)
     m->cpu->eflags = EFLAGS_IOPL | EFLAGS_IF;
     EXEC(m, 0xfa);
     assert_int_equal(m->cpu->eflags & EFLAGS_IF, 0);
+}
+
+static void tables_and_limits_admit_their_last_entry(void **state)
+{
+    struct machine *m = *state;
+
+    enter_protected(m, 0);
+    put_gdt(m, SEL_TEST, 0, 0x60000, TEST_CODE & ~AR_ACCESSED);
+    put_idt(m, 0x40, SEL_TEST, 0x60000, AR_P | TYPE_INT32);
+    m->cpu->idtr.limit = 0x41 * 8 - 1;
+    EXEC(m, 0xcd, 0x40);
+    assert_int_equal(m->cpu->eip, 0x60000);
+    assert_int_equal(get8(m, GDT + SEL_TEST + 5) & AR_ACCESSED, AR_ACCESSED);
+    EXEC(m, 0xcf);
+    assert_int_equal(m->cpu->eip, CODE + 2);
+
+    enter_protected(m, 3);
+    put_gdt(m, SEL_TEST, 0, 0x60000, TEST_CODE & ~AR_ACCESSED);
+    put_gdt(m, SEL_DATA0, 0, 0xfffff, (TEST_DATA & ~AR_ACCESSED) | AR_G);
+    put_idt(m, 0x40, SEL_TEST, 0x60000, AR_P | TYPE_INT32 | DPL3);
+    m->cpu->tr.limit = 9; /* SS0 just fits */
+    EXEC(m, 0xcd, 0x40);
+    assert_int_equal(m->cpu->eip, 0x60000);
+    assert_int_equal(get8(m, GDT + SEL_TEST + 5) & AR_ACCESSED, AR_ACCESSED);
+    assert_int_equal(get8(m, GDT + SEL_DATA0 + 5) & AR_ACCESSED, AR_ACCESSED);
+}
+
+static void delivery_leaves_the_way_out_as_it_was(void **state)
+{
+    struct machine *m = *state;
+    volatile bool came_back = false;
+
+    enter_protected(m, 0);
+    m->cpu->fault.vector = VEC_UD;
+    m->cpu->fault.has_error = false;
+    m->cpu->fault.error = 0;
+    if (setjmp(m->cpu->unwind) == 0) {
+        exception_deliver(m->cpu);
+        assert_trap(m, VEC_UD, CODE);
+        cpu_raise(m->cpu, VEC_GP);
+    }
+    came_back = true;
+    assert_true(came_back);
+    assert_int_equal(m->cpu->fault.vector, VEC_GP);
+
+    enter_protected(m, 0);
+    m->cpu->idtr.limit = 0;
+    if (setjmp(m->cpu->unwind) == 0) {
+        exception_deliver(m->cpu);
+        assert_int_equal(m->shutdowns, 1);
+        cpu_raise(m->cpu, VEC_NM);
+    }
+    assert_int_equal(m->cpu->fault.vector, VEC_NM);
 }
 
 /* ---- IRET ---- */
@@ -1071,6 +1131,8 @@ int main(void)
         MACHINE_TEST(popf_changes_what_the_level_allows),
         MACHINE_TEST(pushf_hides_vm_and_rf),
         MACHINE_TEST(cli_and_sti_need_iopl),
+        MACHINE_TEST(tables_and_limits_admit_their_last_entry),
+        MACHINE_TEST(delivery_leaves_the_way_out_as_it_was),
         MACHINE_TEST(iret_checks_its_code_segment),
         MACHINE_TEST(iret_outwards_checks_its_stack_segment),
         MACHINE_TEST(iret_flags_follow_the_old_level),

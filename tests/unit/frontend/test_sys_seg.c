@@ -573,7 +573,7 @@ static void lar_and_lsl_report_what_is_visible(void **state)
         m->cpu->gpr[ECX] = 0x55555555;
         EXEC(m, 0x0f, 0x02, 0xc8); /* lar ecx, ax */
         assert_int_equal(flag_zf(m->cpu), cases[i].lar);
-        assert_int_equal(m->cpu->gpr[ECX], cases[i].lar ? (uint32_t)cases[i].ar << 8 : 0x55555555u);
+        assert_int_equal(m->cpu->gpr[ECX], cases[i].lar ? (uint32_t)cases[i].ar << 8 | 0x10000 : 0x55555555u);
         m->cpu->gpr[ECX] = 0x55555555;
         EXEC(m, 0x0f, 0x03, 0xc8); /* lsl ecx, ax */
         assert_int_equal(flag_zf(m->cpu), cases[i].lsl);

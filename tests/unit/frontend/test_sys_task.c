@@ -63,6 +63,7 @@ static void jmp_to_a_tss_saves_one_task_and_loads_the_other(void **state)
     m->cpu->dr[7] = DR7_FIXED | 0x3ff;
     far(m, 0xea, SEL_TSS_B);
     assert_in_task_b(m);
+    assert_int_equal(m->cpu->cr3, 0); /* no paging, no CR3 */
     assert_int_equal(cpu_get_eflags(m->cpu), EFLAGS_FIXED | EFLAGS_CF);
     assert_false(is_busy(m, SEL_TSS));
     assert_int_equal(m->cpu->dr[7], DR7_FIXED | 0x2aa); /* local enables go */
@@ -244,6 +245,12 @@ static void new_segments_are_checked_in_the_new_context(void **state)
         assert_int_equal(get32(m, m->cpu->gpr[ESP] + 4), TASK_B_EIP);
         assert_int_equal(m->shutdowns, 0);
     }
+    enter(m);
+    put_gdt(m, SEL_TEST, 0, TASK_B_EIP, TEST_CODE & ~AR_ACCESSED);
+    put32(m, TSS_B + 0x4c, SEL_TEST);
+    far(m, 0x9a, SEL_TSS_B); /* the last byte of CS */
+    assert_in_task_b(m);
+    assert_int_equal(get8(m, GDT + SEL_TEST + 5) & AR_ACCESSED, AR_ACCESSED);
     enter(m);
     put32(m, TSS_B + 0x4c, SEL_CODE16);
     put32(m, TSS_B + 0x20, 0x10000); /* beyond the limit of CS */
