@@ -98,11 +98,14 @@ static void feed_device(struct chardev *dev)
     struct host_char *host = &dev->front.host;
     size_t room = host->can_receive ? host->can_receive(host->receiver) : dev->input_used;
     size_t n = room < dev->input_used ? room : dev->input_used;
+    uint8_t bytes[INPUT_CHUNK];
 
-    if (n && host->receive)
-        host->receive(host->receiver, dev->input, n);
+    /* Taken out first: the receiver may ask for more while it receives. */
+    memcpy(bytes, dev->input, n);
     memmove(dev->input, dev->input + n, dev->input_used - n);
     dev->input_used -= n;
+    if (n && host->receive)
+        host->receive(host->receiver, bytes, n);
     if (dev->source)
         event_source_set_wanted(dev->source, dev->input_used == 0);
 }

@@ -87,13 +87,16 @@ static void feed_device(struct chardev_socket *s)
     struct host_char *host = &s->front.host;
     size_t room = host->can_receive ? host->can_receive(host->receiver) : s->input_used;
     size_t n = room < s->input_used ? room : s->input_used;
+    uint8_t bytes[INPUT_CHUNK];
 
-    if (n && host->receive)
-        host->receive(host->receiver, s->input, n);
-    if (s->fd < 0)
-        return;
+    /* Taken out first: the receiver may ask for more while it receives. */
+    memcpy(bytes, s->input, n);
     memmove(s->input, s->input + n, s->input_used - n);
     s->input_used -= n;
+    if (n && host->receive)
+        host->receive(host->receiver, bytes, n);
+    if (s->fd < 0)
+        return;
     event_source_set_wanted(s->connection, s->input_used == 0);
 }
 

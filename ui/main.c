@@ -8,11 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hw/block/fdc82078.h"
 #include "hw/core/log.h"
 #include "hw/pc/pc.h"
 #include "ui/blockdev.h"
 #include "ui/chardev.h"
+#include "ui/display.h"
 #include "ui/eventloop.h"
+#include "ui/machine.h"
+#include "ui/monitor.h"
 #include "ui/net_user.h"
 #include "ui/options.h"
 
@@ -24,6 +28,11 @@ struct session {
     struct pc_config config;
     struct host_net unplugged;
     struct pc *pc;
+    struct machine machine;
+    struct host_char *monitor_dev[MAX_MONITORS]; /* those that are no half of a serial line */
+    struct monitor *monitor[MAX_MONITORS + MAX_SERIAL];
+    unsigned n_monitors;
+    struct displays *displays;
     int signal_fd;
 };
 
@@ -99,37 +108,148 @@ static struct host_char *open_chardev(struct session *s, const char *option, con
     return dev;
 }
 
+static bool wants_curses(const struct options *o)
+{
+    for (unsigned i = 0; i < o->n_displays; i++)
+        if (o->display[i].kind == DISPLAY_CURSES)
+            return true;
+    return false;
+}
+
+/* Defaults are QEMU's: -nographic puts what is not said otherwise on the terminal. */
 static void open_consoles(struct session *s)
 {
     const struct options *o = &s->options;
 
+    s->chardevs.stdio_taken = wants_curses(o);
     for (unsigned i = 0; i < o->n_serial; i++)
         s->config.serial[i] = open_chardev(s, "-serial", o->serial[i]);
     if (o->n_serial == 0 && o->nographic)
-        s->config.serial[0] = open_chardev(s, "-nographic", "mon:stdio");
+        s->config.serial[0] = open_chardev(s, "-nographic", o->n_monitors ? "stdio" : "mon:stdio");
     else if (o->n_serial == 0 && !o->nodefaults)
         s->config.serial[0] = open_chardev(s, "-serial", "null");
+    for (unsigned i = 0; i < o->n_monitors; i++)
+        s->monitor_dev[i] = open_chardev(s, "-monitor", o->monitor[i]);
+    if (o->nographic && o->n_monitors == 0 && !o->nodefaults && !s->chardevs.stdio_taken)
+        s->monitor_dev[0] = open_chardev(s, "-nographic", "stdio");
     if (o->debugcon)
         s->config.debugcon = open_chardev(s, "-debugcon", o->debugcon);
 }
 
-static void open_disks(struct session *s)
+static void add_monitor(struct session *s, struct host_char *dev)
 {
-    char error[600];
+    if (!dev)
+        return;
+    s->monitor[s->n_monitors] = monitor_create(&s->machine, dev);
+    if (!s->monitor[s->n_monitors++])
+        fail("-monitor", "out of memory; close other programs");
+}
 
-    for (unsigned i = 0; i < MAX_DISKS; i++) {
-        if (!s->options.disk[i])
-            continue;
-        s->config.disk[i] = blockdev_open_raw(s->options.disk[i], false, error, sizeof error);
-        if (!s->config.disk[i])
-            fail(NULL, error);
+static void add_drive(struct machine *m, const char *name, const struct drive_option *drive,
+                      const struct host_block *block, bool is_removable)
+{
+    if (drive->is_there)
+        m->drive[m->n_drives++] = (struct machine_drive){.name = name,
+                                                         .path = block ? drive->file : NULL,
+                                                         .format = "raw",
+                                                         .is_removable = is_removable,
+                                                         .is_readonly = block && block->is_readonly};
+}
+
+static void describe_machine(struct session *s)
+{
+    static const char *const disk_name[PC_IDE_DISKS] = {"ide0-hd0", "ide0-hd1", "ide1-hd0", "ide1-hd1"};
+    static const char *const cdrom_name[PC_IDE_DISKS] = {"ide0-cd0", "ide0-cd1", "ide1-cd0", "ide1-cd1"};
+    static const char *const floppy_name[PC_FLOPPIES] = {"floppy0", "floppy1"};
+    const struct options *o = &s->options;
+    struct machine *m = &s->machine;
+
+    m->name = o->name;
+    m->pc = s->pc;
+    m->loop = s->loop;
+    m->typist = typist_create(s->clock, pc_parts(s->pc).kbc);
+    if (!m->typist)
+        fail(NULL, "out of memory; close other programs");
+    for (unsigned i = 0; i < PC_IDE_DISKS; i++)
+        add_drive(m, o->disks.ide[i].is_cdrom ? cdrom_name[i] : disk_name[i], &o->disks.ide[i], s->config.disk[i],
+                  o->disks.ide[i].is_cdrom);
+    for (unsigned i = 0; i < PC_FLOPPIES; i++)
+        add_drive(m, floppy_name[i], &o->disks.floppy[i], s->config.floppy[i], true);
+}
+
+static void open_monitors(struct session *s)
+{
+    for (unsigned i = 0; i < MAX_SERIAL; i++)
+        add_monitor(s, chardev_monitor_half(s->config.serial[i]));
+    for (unsigned i = 0; i < MAX_MONITORS; i++)
+        add_monitor(s, s->monitor_dev[i]);
+}
+
+/* A window where there can be one; -nographic and machines without a screen need none. */
+static void open_displays(struct session *s)
+{
+    const struct options *o = &s->options;
+    const struct display_spec window = {.kind = DISPLAY_SDL, .options.is_full_screen = o->is_full_screen};
+
+    s->displays = displays_create(&s->machine);
+    if (!s->displays)
+        fail(NULL, "out of memory; close other programs");
+    if (o->n_displays == 0 && !o->nographic && o->has_vga)
+        displays_add(s->displays, &window);
+    for (unsigned i = 0; i < o->n_displays; i++) {
+        struct display_spec spec = o->display[i];
+
+        spec.options.is_full_screen |= o->is_full_screen;
+        displays_add(s->displays, &spec);
     }
 }
 
-/* A card whose cable leads nowhere: -device e1000 without a -netdev. */
-static void drop_frame(struct host_net *self, const uint8_t *frame, size_t len_bytes)
+static struct host_block *open_image(const struct drive_option *drive)
 {
+    char error[1200];
+    struct host_block *block;
+
+    if (!drive->file[0])
+        return NULL;
+    block = blockdev_open_raw(drive->file, drive->is_readonly, error, sizeof error);
+    if (!block)
+        fail(NULL, error);
+    return block;
 }
+
+static void open_disks(struct session *s)
+{
+    const struct disk_options *o = &s->options.disks;
+    struct pc_config *config = &s->config;
+
+    for (unsigned i = 0; i < PC_IDE_DISKS; i++) {
+        config->disk[i] = open_image(&o->ide[i]);
+        config->is_cdrom[i] = o->ide[i].is_cdrom;
+    }
+    for (unsigned i = 0; i < PC_FLOPPIES; i++) {
+        config->floppy[i] = open_image(&o->floppy[i]);
+        config->has_floppy[i] = o->floppy[i].is_there;
+        if (config->floppy[i] && fdc82078_type_for(config->floppy[i]->n_sectors) == FDC82078_NO_DRIVE)
+            fail(o->floppy[i].file, "too large for a floppy disk, which has at most 2880 KiB; use -hda");
+    }
+    memcpy(config->boot_order, o->boot_order, sizeof config->boot_order);
+    memcpy(config->boot_once, o->boot_once, sizeof config->boot_once);
+    config->has_boot_menu = o->has_boot_menu;
+    config->boot_menu_ms = o->boot_menu_ms;
+    config->boot_retry_ms = o->boot_retry_ms;
+}
+
+static void close_image(struct host_block *block)
+{
+    if (!block)
+        return;
+    if (!block->is_readonly)
+        block->flush(block);
+    block->destroy(block);
+}
+
+/* A card whose cable leads nowhere: -device e1000 without a -netdev. */
+static void drop_frame(struct host_net *self, const uint8_t *frame, size_t len_bytes) {}
 
 static void open_network(struct session *s)
 {
@@ -150,17 +270,23 @@ static void open_network(struct session *s)
 
 static void close_all(struct session *s)
 {
+    displays_destroy(s->displays);
+    for (unsigned i = 0; i < s->n_monitors; i++)
+        monitor_destroy(s->monitor[i]);
+    typist_destroy(s->machine.typist);
     pc_destroy(s->pc);
+    for (unsigned i = 0; i < MAX_MONITORS; i++)
+        if (s->monitor_dev[i])
+            s->monitor_dev[i]->destroy(s->monitor_dev[i]);
     for (unsigned i = 0; i < MAX_SERIAL; i++)
         if (s->config.serial[i])
             s->config.serial[i]->destroy(s->config.serial[i]);
     if (s->config.debugcon)
         s->config.debugcon->destroy(s->config.debugcon);
-    for (unsigned i = 0; i < MAX_DISKS; i++)
-        if (s->config.disk[i]) {
-            s->config.disk[i]->flush(s->config.disk[i]);
-            s->config.disk[i]->destroy(s->config.disk[i]);
-        }
+    for (unsigned i = 0; i < PC_IDE_DISKS; i++)
+        close_image(s->config.disk[i]);
+    for (unsigned i = 0; i < PC_FLOPPIES; i++)
+        close_image(s->config.floppy[i]);
     if (s->config.nic && s->config.nic->destroy)
         s->config.nic->destroy(s->config.nic);
     event_loop_destroy(s->loop);
@@ -220,8 +346,13 @@ int main(int argc, char **argv)
     if (!s->pc)
         fail(NULL, error);
 
+    describe_machine(s);
+    open_monitors(s);
     if (!watch_signals(s) || !event_loop_start(s->loop, wake, s))
         fail(NULL, "cannot start the I/O thread; close other programs");
+    open_displays(s);
+    if (o->starts_stopped)
+        machine_stop(&s->machine);
     status = pc_run(s->pc);
     chardev_restore_terminal();
     close_all(s);

@@ -116,22 +116,63 @@ static void set_append(struct options *o, const char *text)
 {
     o->append = text;
 }
+static void add_image(struct options *o, unsigned place, const char *option, const char *file)
+{
+    char error[300];
+
+    if (!disk_options_file(&o->disks, place, file, error, sizeof error))
+        fail("%s %s", option, error);
+}
+
 static void set_hda(struct options *o, const char *text)
 {
-    o->disk[0] = text;
+    add_image(o, DISK_OPTION_HDA, "-hda", text);
 }
 static void set_hdb(struct options *o, const char *text)
 {
-    o->disk[1] = text;
+    add_image(o, DISK_OPTION_HDA + 1, "-hdb", text);
 }
 static void set_hdc(struct options *o, const char *text)
 {
-    o->disk[2] = text;
+    add_image(o, DISK_OPTION_HDA + 2, "-hdc", text);
 }
 static void set_hdd(struct options *o, const char *text)
 {
-    o->disk[3] = text;
+    add_image(o, DISK_OPTION_HDA + 3, "-hdd", text);
 }
+static void set_fda(struct options *o, const char *text)
+{
+    add_image(o, DISK_OPTION_FDA, "-fda", text);
+}
+static void set_fdb(struct options *o, const char *text)
+{
+    add_image(o, DISK_OPTION_FDA + 1, "-fdb", text);
+}
+
+static void set_cdrom(struct options *o, const char *text)
+{
+    char error[300];
+
+    if (!disk_options_cdrom(&o->disks, text, error, sizeof error))
+        fail("-cdrom %s", error);
+}
+
+static void set_drive(struct options *o, const char *text)
+{
+    char error[1500];
+
+    if (!disk_options_drive(&o->disks, text, error, sizeof error))
+        fail("-drive %s", error);
+}
+
+static void set_boot(struct options *o, const char *text)
+{
+    char error[1500];
+
+    if (!disk_options_boot(&o->disks, text, error, sizeof error))
+        fail("-boot %s", error);
+}
+
 static void set_debugcon(struct options *o, const char *text)
 {
     o->debugcon = text;
@@ -178,14 +219,35 @@ static void set_vga(struct options *o, const char *text)
 
 static void set_display(struct options *o, const char *text)
 {
-    if (strcmp(text, "none") != 0)
-        fail("-display '%s' is not available; use -display none", text);
+    char error[300];
+
+    if (o->n_displays == DISPLAYS_MAX)
+        fail("-display is given more than %d times; leave some out", DISPLAYS_MAX);
+    if (!display_parse(&o->display[o->n_displays], text, error, sizeof error))
+        fail("-display: %s", error);
+    o->n_displays++;
+}
+
+static void set_full_screen(struct options *o, const char *text)
+{
+    o->is_full_screen = true;
 }
 
 static void set_monitor(struct options *o, const char *text)
 {
-    if (strcmp(text, "none") != 0)
-        fail("-monitor '%s' is not available; use -monitor none", text);
+    if (o->n_monitors == MAX_MONITORS)
+        fail("-monitor is given more than %d times; leave some out", MAX_MONITORS);
+    o->monitor[o->n_monitors++] = text;
+}
+
+static void set_stopped(struct options *o, const char *text)
+{
+    o->starts_stopped = true;
+}
+
+static void set_name(struct options *o, const char *text)
+{
+    o->name = strncmp(text, "guest=", 6) == 0 ? text + 6 : text;
 }
 
 static void set_nic(struct options *o, const char *text)
@@ -261,21 +323,32 @@ static const struct option_row {
     {GROUP_BOOT, "kernel", "FILE", set_kernel, "Linux bzImage or multiboot ELF"},
     {GROUP_BOOT, "initrd", "FILE[,...]", set_initrd, "initial RAM disk, or multiboot modules"},
     {GROUP_BOOT, "append", "TEXT", set_append, "kernel command line"},
+    {GROUP_BOOT, "boot", "LETTERS,...", set_boot, "a floppy, c disk, d CD, n network; once=LETTERS, menu=on"},
     {GROUP_BOOT, "no-reboot", NULL, set_no_reboot, "leave when the guest resets"},
     {GROUP_DISKS, "hda", "FILE", set_hda, "raw image of the first IDE disk (-hdb, -hdc, -hdd: the others)"},
     {GROUP_DISKS, "hdb", "FILE", set_hdb, NULL},
     {GROUP_DISKS, "hdc", "FILE", set_hdc, NULL},
     {GROUP_DISKS, "hdd", "FILE", set_hdd, NULL},
-    {GROUP_CONSOLES, "serial", "DEV", set_serial, "stdio, mon:stdio, file:PATH, null, none"},
+    {GROUP_DISKS, "fda", "FILE", set_fda, "raw image of a floppy disk in drive A (-fdb: drive B)"},
+    {GROUP_DISKS, "fdb", "FILE", set_fdb, NULL},
+    {GROUP_DISKS, "cdrom", "FILE", set_cdrom, "ISO image in the CD-ROM drive"},
+    {GROUP_DISKS, "drive", "file=FILE,...", set_drive, "if=ide|floppy, index=, media=disk|cdrom, format=raw, readonly=on"},
+    {GROUP_CONSOLES, "serial", "DEV", set_serial,
+     "stdio, mon:stdio, file:PATH, unix:PATH or tcp:HOST:PORT with ,server=on,wait=off, null, none"},
     {GROUP_CONSOLES, "debugcon", "DEV", set_debugcon, "port E9 and the firmware's log on port 402"},
-    {GROUP_CONSOLES, "nographic", NULL, set_nographic, "serial line on this terminal; Ctrl-A x leaves"},
-    {GROUP_CONSOLES, "display", "none", set_display, "where the screen is shown"},
-    {GROUP_CONSOLES, "monitor", "none", set_monitor, "where the monitor listens"},
+    {GROUP_CONSOLES, "nographic", NULL, set_nographic,
+     "serial line and monitor on this terminal, no window; Ctrl-A c switches, Ctrl-A x leaves"},
+    {GROUP_CONSOLES, "display", "KIND[,...]", set_display,
+     "where the screen is shown, repeatable: sdl[,scale=integer|smooth], curses (text modes), none"},
+    {GROUP_CONSOLES, "full-screen", NULL, set_full_screen, "start the SDL window in full screen"},
+    {GROUP_CONSOLES, "monitor", "DEV", set_monitor, "where a monitor listens, repeatable; devices as for -serial"},
+    {GROUP_CONSOLES, "name", "NAME", set_name, "the machine's name, for the window's title"},
     {GROUP_DEVICES, "vga", "std|none", set_vga, "display card"},
     {GROUP_DEVICES, "nic", "user,...|none", set_nic, "network card and NAT: model=e1000, mac=, hostfwd=tcp::2222-:22"},
     {GROUP_DEVICES, "netdev", "user,id=NAME,...", set_netdev, "a network for -device e1000,netdev=NAME"},
     {GROUP_DEVICES, "device", "NAME,...", set_device, "isa-debug-exit,iobase=PORT,iosize=BYTES; e1000,netdev=NAME"},
     {GROUP_DEVICES, "nodefaults", NULL, set_nodefaults, "no default devices: no serial line, no display card"},
+    {GROUP_DEBUG, "S", NULL, set_stopped, "start stopped; the monitor's cont goes on"},
     {GROUP_DEBUG, "d", "ITEM,...", set_log, "log these; -d help lists them"},
     {GROUP_DEBUG, "D", "FILE", set_log_file, "log to FILE instead of standard error"},
 };
@@ -321,6 +394,7 @@ void options_parse(struct options *options, int argc, char **argv)
     char error[200];
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true};
+    disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))
         fail("-cpu: %s", error);
@@ -329,9 +403,7 @@ void options_parse(struct options *options, int argc, char **argv)
         const struct option_row *row;
 
         if (name[0] != '-' || !name[1]) {
-            if (options->disk[0])
-                fail("'%s': the first disk is already given; use -hdb for a second one", name);
-            options->disk[0] = name; /* as with QEMU, a bare file name is the first disk */
+            add_image(options, DISK_OPTION_HDA, "first disk", name); /* as with QEMU, a bare file name */
             continue;
         }
         name += name[1] == '-' ? 2 : 1;
@@ -349,6 +421,7 @@ void options_parse(struct options *options, int argc, char **argv)
         row->set(options, row->argument ? argv[++i] : NULL);
     }
     check_consistency(options);
+    disk_options_finish(&options->disks, !options->nodefaults);
     if (options->nodefaults && !options->net.is_said)
         options->net.has_card = options->net.has_netdev = false;
     if (!net_options_finish(&options->net, error, sizeof error))

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include "frontend/x86/cpuid.h"
+#include "ui/display.h"
+#include "ui/options_disk.h"
 #include "ui/options_net.h"
 
-#define MAX_SERIAL 4
-#define MAX_DISKS  4
+#define MAX_SERIAL   4
+#define MAX_MONITORS 4
 
 struct options {
     uint64_t ram_bytes;
@@ -17,10 +19,17 @@ struct options {
     const char *bios;     /* NULL: the distribution's SeaBIOS */
     const char *vga_bios; /* NULL: the distribution's */
     const char *kernel, *initrd, *append;
-    const char *disk[MAX_DISKS];
+    struct disk_options disks;
     const char *serial[MAX_SERIAL]; /* chardev specs; NULL: none */
     unsigned n_serial;
     const char *debugcon; /* chardev spec for port E9 and SeaBIOS's 402 */
+    const char *monitor[MAX_MONITORS];
+    unsigned n_monitors;
+    struct display_spec display[DISPLAYS_MAX];
+    unsigned n_displays;
+    bool is_full_screen;
+    bool starts_stopped;
+    const char *name;
     bool no_reboot;
     bool nodefaults;
     bool nographic;

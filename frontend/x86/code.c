@@ -10,7 +10,7 @@
 #include "frontend/x86/interp.h"
 #include "hw/core/log.h"
 
-#define CODE_POOL_BYTES   (6u << 20)
+#define CODE_POOL_BYTES   (4u << 20)
 #define CODE_BUCKETS      8192u
 #define CODE_PAGE_BUCKETS 1024u
 #define CODE_GRANULE      64u /* bytes of a page per bit of its code mask */

@@ -125,41 +125,42 @@ static unsigned part_before_wrap(const struct insn *in, const struct fpu_area *a
     return at;
 }
 
-static void check_part(struct cpu *cpu, const struct insn *in, uint32_t offset, unsigned len_bytes, unsigned piece,
+static lin_addr area_linear(const struct cpu *cpu, const struct insn *in, const struct fpu_area *a, unsigned at)
+{
+    return cpu->seg[in->seg].base + ((a->offset + at) & in->addr_mask);
+}
+
+/* Checks the bytes [from, to) of the area, which do not wrap. */
+static void check_part(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, unsigned from, unsigned to,
                        bool is_write)
 {
-    for (unsigned i = 0; i < len_bytes; i += piece) {
-        unsigned width = len_bytes - i < piece ? len_bytes - i : piece;
+    uint32_t offset = (a->offset + from) & in->addr_mask;
+
+    for (unsigned i = 0; i < to - from; i += a->piece) {
+        unsigned width = to - from - i < a->piece ? to - from - i : a->piece;
 
         if (is_write)
             seg_write_linear(cpu, in->seg, offset + i, width);
         else
             seg_read_linear(cpu, in->seg, offset + i, width);
     }
+    (is_write ? mmu_check_write : mmu_check_read)(&cpu->mmu, area_linear(cpu, in, a, from), to - from, cpu->view);
 }
 
-/* Segment checks of both parts. Returns the length of the first. */
-static unsigned check_area_segment(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, bool is_write)
+static void check_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, bool is_write)
 {
     unsigned first = part_before_wrap(in, a);
 
-    check_part(cpu, in, a->offset, first, a->piece, is_write);
-    check_part(cpu, in, (a->offset + first) & in->addr_mask, a->len_bytes - first, a->piece, is_write);
-    return first;
-}
-
-static lin_addr area_linear(const struct cpu *cpu, const struct insn *in, const struct fpu_area *a, unsigned at)
-{
-    return cpu->seg[in->seg].base + ((a->offset + at) & in->addr_mask);
+    check_part(cpu, in, a, 0, first, is_write);
+    if (first < a->len_bytes)
+        check_part(cpu, in, a, first, a->len_bytes, is_write);
 }
 
 void fpu_load_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, void *bytes, unsigned len_bytes)
 {
-    unsigned first = check_area_segment(cpu, in, a, false);
+    unsigned first = part_before_wrap(in, a);
 
-    mmu_check_read(&cpu->mmu, area_linear(cpu, in, a, 0), first, cpu->view);
-    if (first < a->len_bytes)
-        mmu_check_read(&cpu->mmu, area_linear(cpu, in, a, first), a->len_bytes - first, cpu->view);
+    check_area(cpu, in, a, false);
     first = first < len_bytes ? first : len_bytes;
     mmu_load_bytes(&cpu->mmu, area_linear(cpu, in, a, 0), bytes, first, cpu->view);
     if (first < len_bytes)
@@ -169,11 +170,7 @@ void fpu_load_area(struct cpu *cpu, const struct insn *in, const struct fpu_area
 
 void fpu_check_area_write(struct cpu *cpu, const struct insn *in, const struct fpu_area *a)
 {
-    unsigned first = check_area_segment(cpu, in, a, true);
-
-    mmu_check_write(&cpu->mmu, area_linear(cpu, in, a, 0), first, cpu->view);
-    if (first < a->len_bytes)
-        mmu_check_write(&cpu->mmu, area_linear(cpu, in, a, first), a->len_bytes - first, cpu->view);
+    check_area(cpu, in, a, true);
 }
 
 void fpu_store_area(struct cpu *cpu, const struct insn *in, const struct fpu_area *a, const void *bytes,

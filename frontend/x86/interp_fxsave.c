@@ -41,19 +41,14 @@ static bool has_xmm_area(const struct cpu *cpu)
     return has_mxcsr(cpu) && cpu->cr4 & CR4_OSFXSR;
 }
 
-/* The operand. Its first piece must lie in the segment before alignment matters, the rest comes after; #AC, if enabled,
- * takes the place of #GP(0) where not even 4 bytes are aligned. So it is on AMD's processors; SDM vol. 2 FXSAVE leaves it
- * open. */
-static struct fpu_area image_area(struct cpu *cpu, const struct insn *in, bool is_write)
+/* The operand. The segment of its first 4 bytes is checked before its alignment, and with alignment checks on those 4
+ * bytes raise #AC, not #GP(0). So it is on AMD's processors; SDM vol. 2 FXSAVE leaves it open. */
+static struct fpu_area image_area(struct cpu *cpu, const struct insn *in)
 {
     uint32_t offset = effective_offset(cpu, in);
 
     if (unlikely((cpu->seg[in->seg].base + offset) & 15)) {
-        void (*check)(struct cpu *, unsigned, uint32_t, unsigned) =
-            is_write ? seg_check_write_slow : seg_check_read_slow;
-
-        check(cpu, in->seg, offset + AREA_PIECE - 1, 1);
-        check(cpu, in->seg, offset, 4);
+        seg_check_read_slow(cpu, in->seg, offset, 4);
         cpu_raise_error(cpu, VEC_GP, 0);
     }
     return (struct fpu_area){
@@ -68,7 +63,7 @@ static void fxsave(struct cpu *cpu, const struct insn *in)
     struct fpu_area area;
 
     fpu_check_nm(cpu);
-    area = image_area(cpu, in, true);
+    area = image_area(cpu, in);
     fpu_check_area_write(cpu, in, &area);
 
     image.fcw = fpu->control;
@@ -104,7 +99,7 @@ static void fxrstor(struct cpu *cpu, const struct insn *in)
     struct fpu_area area;
 
     fpu_check_nm(cpu);
-    area = image_area(cpu, in, false);
+    area = image_area(cpu, in);
     fpu_load_area(cpu, in, &area, &image, sizeof image);
     if (has_xmm_area(cpu) && image.mxcsr & ~(uint32_t)MXCSR_WRITABLE)
         cpu_raise_error(cpu, VEC_GP, 0);

@@ -140,8 +140,9 @@ static struct table_register read_table_register(struct cpu *cpu, const struct i
 static void write_table_register(struct cpu *cpu, const struct insn *in, struct table_register t)
 {
     uint32_t at = effective_offset(cpu, in);
-    lin_addr base = seg_write_linear(cpu, in->seg, at + 2, 4);
+    lin_addr limit = seg_write_linear(cpu, in->seg, at, 2), base = seg_write_linear(cpu, in->seg, at + 2, 4);
 
+    mmu_check_write(&cpu->mmu, limit, 2, cpu->view);
     mmu_check_write(&cpu->mmu, base, 4, cpu->view);
     mem_write16(cpu, in->seg, at, t.limit);
     mem_write32(cpu, in->seg, at + 2, t.base);

@@ -122,7 +122,6 @@ static void derive_all(struct cpu *cpu, unsigned cpl)
     segment_derive_all(cpu);
     cpu_derive_paging(cpu);
     debug_derive(cpu);
-    mmu_flush(&cpu->mmu);
 }
 
 bool smm_wants_entry(const struct cpu *cpu)

@@ -6,6 +6,7 @@
  */
 #include "hw/block/ide_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,9 @@ enum ide_command_register {
 #define IDE_CONTROL_HOB  0x80
 
 #define DIAGNOSTIC_PASSED 0x01
+
+#define ATAPI_SIGNATURE_MID  0x14
+#define ATAPI_SIGNATURE_HIGH 0xeb
 
 #define DRIVE_REG(member, reset_value, doc) STATE_EACH(struct ide_channel, drive, member, reset_value, doc)
 
@@ -55,6 +59,22 @@ static const struct state_field ide_fields[] = {
     DRIVE_REG(position, 0, "next byte in the buffer"),
     DRIVE_REG(block_end, 0, "end of the DRQ block"),
     DRIVE_REG(filled, 0, "bytes in the buffer"),
+    DRIVE_REG(atapi.sense_key, 0, "ATAPI: sense key"),
+    DRIVE_REG(atapi.asc, 0, "ATAPI: additional sense code"),
+    DRIVE_REG(atapi.ascq, 0, "ATAPI: its qualifier"),
+    DRIVE_REG(atapi.attention, 0, "ATAPI: unit attention to report"),
+    DRIVE_REG(atapi.event, 0, "ATAPI: media event to report"),
+    DRIVE_REG(atapi.is_locked, 0, "ATAPI: medium removal prevented"),
+    DRIVE_REG(atapi.is_open, 0, "ATAPI: tray open"),
+    DRIVE_REG(atapi.uses_dma, 0, "ATAPI: data by DMA"),
+    DRIVE_REG(atapi.byte_limit, 0, "ATAPI: bytes per DRQ block"),
+    DRIVE_REG(atapi.sector_parts, 0, "ATAPI: parts of a sector to return"),
+    DRIVE_REG(atapi.read_retries, 5, "ATAPI: read retry count"),
+    DRIVE_REG(atapi.error_recovery, 0, "ATAPI: error recovery parameter"),
+    {"drive.atapi.packet", STATE_BYTES, offsetof(struct ide_channel, drive[0].atapi.packet), ATAPI_PACKET_BYTES, 2,
+     sizeof(struct ide_drive), 0, "ATAPI: command packet"},
+    {"drive.atapi.audio_ports", STATE_BYTES, offsetof(struct ide_channel, drive[0].atapi.audio_ports), 8, 2,
+     sizeof(struct ide_drive), 0, "ATAPI: CD audio control"},
     {"drive.buffer", STATE_BYTES, offsetof(struct ide_channel, drive[0].buffer), IDE_BUFFER_SECTORS *IDE_SECTOR, 2,
      sizeof(struct ide_drive), 0, "sector buffer"},
     STATE_REG(struct ide_channel, selected, 0, "DEV"),
@@ -72,10 +92,10 @@ static void update_irq(struct ide_channel *channel)
 {
     const struct ide_drive *drive = selected_drive(channel);
 
-    irq_set(&channel->irq, drive->block && drive->intrq && !(channel->control & IDE_CONTROL_NIEN));
+    irq_set(&channel->irq, ide_is_present(drive) && drive->intrq && !(channel->control & IDE_CONTROL_NIEN));
 }
 
-static void set_intrq(struct ide_drive *drive, bool level)
+void ide_set_intrq(struct ide_drive *drive, bool level)
 {
     drive->intrq = level;
     update_irq(drive->channel);
@@ -87,7 +107,7 @@ void ide_complete(struct ide_drive *drive)
 {
     drive->transfer = IDE_IDLE;
     drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
-    set_intrq(drive, true);
+    ide_set_intrq(drive, true);
 }
 
 void ide_fail(struct ide_drive *drive, uint8_t error)
@@ -95,7 +115,7 @@ void ide_fail(struct ide_drive *drive, uint8_t error)
     drive->transfer = IDE_IDLE;
     drive->error = error;
     drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC | ATA_STATUS_ERR;
-    set_intrq(drive, true);
+    ide_set_intrq(drive, true);
 }
 
 void ide_show_signature(struct ide_drive *drive)
@@ -103,11 +123,11 @@ void ide_show_signature(struct ide_drive *drive)
     drive->transfer = IDE_IDLE;
     drive->sector_count = 1;
     drive->lba_low = 1;
-    drive->lba_mid = 0;
-    drive->lba_high = 0;
+    drive->lba_mid = drive->is_cdrom ? ATAPI_SIGNATURE_MID : 0;
+    drive->lba_high = drive->is_cdrom ? ATAPI_SIGNATURE_HIGH : 0;
     drive->device = ATA_DEVICE_OBSOLETE;
     drive->error = DIAGNOSTIC_PASSED;
-    drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
+    drive->status = drive->is_cdrom ? 0 : ATA_STATUS_DRDY | ATA_STATUS_DSC; /* packet devices wait for a packet */
     drive->intrq = false;
 }
 
@@ -220,7 +240,7 @@ static void present_read_block(struct ide_drive *drive)
     behind = (drive->filled - drive->block_end) / IDE_SECTOR;
     show_progress(drive, drive->lba - behind - 1, drive->remaining + behind);
     drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC | ATA_STATUS_DRQ;
-    set_intrq(drive, true);
+    ide_set_intrq(drive, true);
 }
 
 static void present_write_block(struct ide_drive *drive)
@@ -255,7 +275,7 @@ void ide_start_buffer_in(struct ide_drive *drive)
     drive->position = 0;
     drive->filled = drive->block_end = IDE_SECTOR;
     drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC | ATA_STATUS_DRQ;
-    set_intrq(drive, true);
+    ide_set_intrq(drive, true);
 }
 
 void ide_start_buffer_out(struct ide_drive *drive)
@@ -287,11 +307,16 @@ static void end_block(struct ide_drive *drive)
             ide_complete(drive);
         } else {
             present_write_block(drive);
-            set_intrq(drive, true);
+            ide_set_intrq(drive, true);
         }
         break;
     case IDE_BUFFER_OUT:
         ide_complete(drive);
+        break;
+    case IDE_PACKET:
+    case IDE_PACKET_IN:
+    case IDE_PACKET_OUT:
+        atapi_end_block(drive);
         break;
     default:
         break;
@@ -318,8 +343,10 @@ enum ide_dma_direction ide_dma_pending(const struct ide_channel *channel)
 {
     switch (channel->drive[channel->selected & 1].transfer) {
     case IDE_DMA_IN:
+    case IDE_PACKET_DMA_IN:
         return IDE_DMA_TO_MEMORY;
     case IDE_DMA_OUT:
+    case IDE_PACKET_DMA_OUT:
         return IDE_DMA_FROM_MEMORY;
     default:
         return IDE_DMA_NONE;
@@ -331,10 +358,13 @@ uint8_t *ide_dma_window(struct ide_channel *channel, uint32_t *len_bytes)
     struct ide_drive *drive = selected_drive(channel);
 
     *len_bytes = 0;
-    if (!drive->block || (drive->transfer != IDE_DMA_IN && drive->transfer != IDE_DMA_OUT))
+    if (!ide_is_present(drive) || ide_dma_pending(channel) == IDE_DMA_NONE)
         return NULL;
     if (drive->position == drive->filled) {
-        if (drive->transfer == IDE_DMA_IN) {
+        if (drive->is_cdrom) {
+            if (!atapi_dma_fetch(drive))
+                return NULL;
+        } else if (drive->transfer == IDE_DMA_IN) {
             if (!fetch(drive))
                 return NULL;
         } else {
@@ -353,6 +383,10 @@ void ide_dma_advance(struct ide_channel *channel, uint32_t len_bytes)
     drive->position += min_u32(len_bytes, drive->filled - drive->position);
     if (drive->position < drive->filled)
         return;
+    if (drive->is_cdrom) {
+        atapi_dma_moved(drive);
+        return;
+    }
     if (drive->transfer == IDE_DMA_OUT && !store(drive))
         return;
     if (drive->remaining == 0) {
@@ -365,10 +399,20 @@ void ide_dma_advance(struct ide_channel *channel, uint32_t len_bytes)
 
 static bool has_data(const struct ide_drive *drive, bool is_read)
 {
-    if (!drive->block || !(drive->status & ATA_STATUS_DRQ))
+    if (!ide_is_present(drive) || !(drive->status & ATA_STATUS_DRQ))
         return false;
-    return is_read ? drive->transfer == IDE_PIO_IN
-                   : drive->transfer == IDE_PIO_OUT || drive->transfer == IDE_BUFFER_OUT;
+    switch (drive->transfer) {
+    case IDE_PIO_IN:
+    case IDE_PACKET_IN:
+        return is_read;
+    case IDE_PIO_OUT:
+    case IDE_BUFFER_OUT:
+    case IDE_PACKET:
+    case IDE_PACKET_OUT:
+        return !is_read;
+    default:
+        return false;
+    }
 }
 
 /* Up to `len_bytes` of the current DRQ block; ends the block with its last byte. */
@@ -455,12 +499,19 @@ static void write_command(struct ide_channel *channel, uint8_t value)
         for (unsigned unit = 0; unit < 2; unit++)
             ide_show_signature(&channel->drive[unit]);
         channel->selected = 0;
-        set_intrq(&channel->drive[0], true);
+        ide_set_intrq(&channel->drive[0], true);
         return;
     }
-    if (!drive->block || (drive->status & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
+    if (!ide_is_present(drive))
         return;
-    set_intrq(drive, false);
+    if (value == ATAPI_DEVICE_RESET && drive->is_cdrom) {
+        ide_show_signature(drive);
+        update_irq(channel);
+        return;
+    }
+    if (drive->status & (ATA_STATUS_BSY | ATA_STATUS_DRQ))
+        return;
+    ide_set_intrq(drive, false);
     drive->command = value;
     drive->error = 0;
     drive->status = ATA_STATUS_DRDY | ATA_STATUS_DSC;
@@ -522,11 +573,11 @@ static uint8_t read_register(struct ide_channel *channel, uint32_t offset)
     struct ide_drive *drive = selected_drive(channel);
     unsigned shift = channel->control & IDE_CONTROL_HOB ? 8 : 0;
 
-    if (!channel->drive[0].block && !channel->drive[1].block)
+    if (!ide_is_present(&channel->drive[0]) && !ide_is_present(&channel->drive[1]))
         return 0;
     if (offset == IDE_DEVICE)
         return drive->device;
-    if (!drive->block)
+    if (!ide_is_present(drive))
         return 0;
     switch (offset) {
     case IDE_ERROR_FEATURES:
@@ -540,7 +591,7 @@ static uint8_t read_register(struct ide_channel *channel, uint32_t offset)
     case IDE_LBA_HIGH:
         return (uint8_t)(drive->lba_high >> shift);
     case IDE_STATUS_COMMAND:
-        set_intrq(drive, false);
+        ide_set_intrq(drive, false);
         return drive->status;
     default:
         return 0xff;
@@ -578,7 +629,7 @@ static uint32_t control_read(void *self, uint32_t offset, unsigned width)
 {
     const struct ide_drive *drive = selected_drive(self);
 
-    return drive->block ? drive->status : 0;
+    return ide_is_present(drive) ? drive->status : 0;
 }
 
 /* Drives are busy while SRST is set and show their signature when it is cleared; settings survive. */
@@ -646,14 +697,20 @@ void ide_destroy(struct ide_channel *channel)
 void ide_attach_disk(struct ide_channel *channel, unsigned unit, struct host_block *block, const char *serial)
 {
     struct ide_drive *drive = &channel->drive[unit & 1];
-    size_t length = strlen(serial);
 
-    if (length > sizeof drive->serial - 1)
-        length = sizeof drive->serial - 1;
+    snprintf(drive->serial, sizeof drive->serial, "%s", serial);
     drive->block = block;
-    memcpy(drive->serial, serial, length);
-    drive->serial[length] = '\0';
     drive->native = ide_default_geometry(block->n_sectors);
+    ide_reset(channel);
+}
+
+void ide_attach_cdrom(struct ide_channel *channel, unsigned unit, struct host_block *block, const char *serial)
+{
+    struct ide_drive *drive = &channel->drive[unit & 1];
+
+    snprintf(drive->serial, sizeof drive->serial, "%s", serial);
+    drive->is_cdrom = true;
+    drive->block = block;
     ide_reset(channel);
 }
 
@@ -677,6 +734,8 @@ void ide_reset(struct ide_channel *channel)
         drive->cylinders = drive->native.cylinders;
         drive->heads = drive->native.heads;
         drive->sectors = drive->native.sectors;
+        if (drive->is_cdrom)
+            atapi_reset(drive);
     }
     update_irq(channel);
 }
@@ -696,6 +755,11 @@ void ide_after_load(struct ide_channel *channel)
         drive->block_end = min_u32(drive->block_end, drive->filled);
         if (drive->block_end < drive->position)
             drive->block_end = drive->position;
+        if (drive->is_cdrom != (drive->transfer >= IDE_PACKET) && drive->transfer != IDE_PIO_IN)
+            drive->transfer = IDE_IDLE;
+        if (drive->is_cdrom && drive->transfer == IDE_PIO_IN)
+            drive->remaining = 0; /* IDENTIFY PACKET DEVICE is the only one */
+        drive->atapi.uses_dma = drive->atapi.uses_dma && channel->dma_request;
     }
     update_irq(channel);
 }

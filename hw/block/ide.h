@@ -21,6 +21,14 @@ struct ide_channel *ide_create(const struct irq *irq);
 void ide_destroy(struct ide_channel *channel);
 /* Connects a disk as drive `unit`, 0 or 1; `serial` (up to 20 characters) is copied. `block` stays the caller's. */
 void ide_attach_disk(struct ide_channel *channel, unsigned unit, struct host_block *block, const char *serial);
+/* Connects a CD-ROM drive; `block` (ISO image, 4 sectors to a block) may be NULL: no disc. */
+void ide_attach_cdrom(struct ide_channel *channel, unsigned unit, struct host_block *block, const char *serial);
+/* At any time: puts a disc in, in place of the one that is there, and closes the tray. False if this is no CD-ROM
+ * drive. `block` stays the caller's. */
+bool ide_cd_insert(struct ide_channel *channel, unsigned unit, struct host_block *block);
+/* Opens the tray and takes the disc out. If the guest has locked it and `force` is not set, the guest is only asked to
+ * eject: false. */
+bool ide_cd_eject(struct ide_channel *channel, unsigned unit, bool force);
 /* The hardware reset line: drives run their diagnostics and show their signature. */
 void ide_reset(struct ide_channel *channel);
 const struct state_desc *ide_state(void);

@@ -22,6 +22,8 @@ enum ide_command_flag {
     IDE_CMD_MULTIPLE = 1 << 1, /* DRQ blocks of `multiple` sectors */
     IDE_CMD_WRITE = 1 << 2,
     IDE_CMD_DMA = 1 << 3,
+    IDE_CMD_CDROM = 1 << 4, /* packet devices have it, too */
+    IDE_CMD_CD_ONLY = 1 << 5,
 };
 
 struct ide_command {
@@ -242,7 +244,7 @@ static void run_set_features(struct ide_drive *drive, unsigned flags)
         break;
     case 0x82:
         drive->has_write_cache = false;
-        ok = drive->block->is_readonly || drive->block->flush(drive->block);
+        ok = drive->is_cdrom || drive->block->is_readonly || drive->block->flush(drive->block);
         break;
     case 0x03:
         ok = set_transfer_mode(drive, (uint8_t)drive->sector_count);
@@ -292,7 +294,7 @@ static void run_check_power(struct ide_drive *drive, unsigned flags)
 
 /* ---- IDENTIFY DEVICE ---- */
 
-static void put_word(uint8_t *data, unsigned word, uint32_t value)
+void ide_put_word(uint8_t *data, unsigned word, uint32_t value)
 {
     data[2 * word] = (uint8_t)value;
     data[2 * word + 1] = (uint8_t)(value >> 8);
@@ -300,17 +302,35 @@ static void put_word(uint8_t *data, unsigned word, uint32_t value)
 
 static void put_dword(uint8_t *data, unsigned word, uint32_t value)
 {
-    put_word(data, word, value);
-    put_word(data, word + 1, value >> 16);
+    ide_put_word(data, word, value);
+    ide_put_word(data, word + 1, value >> 16);
 }
 
 /* ATA strings: padded with spaces, the first character in the high byte of the word. */
-static void put_string(uint8_t *data, unsigned word, unsigned n_words, const char *text)
+void ide_put_string(uint8_t *data, unsigned word, unsigned n_words, const char *text)
 {
     size_t length = strlen(text);
 
     for (unsigned i = 0; i < 2 * n_words; i++)
         data[2 * word + (i ^ 1)] = i < length ? (uint8_t)text[i] : ' ';
+}
+
+void ide_put_common_identity(const struct ide_drive *drive, uint8_t *data)
+{
+    bool has_dma = drive->channel->dma_request;
+    unsigned selected = drive->dma_mode ? 0x100u << (drive->dma_mode & 7) : 0;
+    bool is_ultra = drive->dma_mode >> 3 == 8;
+
+    ide_put_string(data, 10, 10, drive->serial);
+    ide_put_string(data, 23, 4, "1.0");
+    ide_put_word(data, 53, 0x0003 | (has_dma ? 0x0004 : 0)); /* words 54-58, 64-70 and 88 are valid */
+    ide_put_word(data, 63, has_dma ? 0x0007 | (is_ultra ? 0 : selected) : 0);
+    ide_put_word(data, 64, 0x0003); /* PIO modes 3 and 4 */
+    for (unsigned word = 65; word <= 68; word++)
+        ide_put_word(data, word, 120); /* cycle times in ns */
+    ide_put_word(data, 80, 0x007e);    /* ATA-1 to ATA/ATAPI-6 */
+    ide_put_word(data, 88, has_dma ? 0x003f | (is_ultra ? selected : 0) : 0);
+    ide_put_word(data, 93, drive->unit == 0 ? 0x6001 : 0x6100); /* 80-wire cable; how the unit number was found */
 }
 
 static void put_identity(const struct ide_drive *drive, uint8_t *data)
@@ -319,48 +339,37 @@ static void put_identity(const struct ide_drive *drive, uint8_t *data)
     uint32_t current = (uint32_t)drive->cylinders * drive->heads * drive->sectors;
     uint32_t lba28 = n_sectors < LBA28_MAX_SECTORS ? (uint32_t)n_sectors : LBA28_MAX_SECTORS;
     bool has_dma = drive->channel->dma_request;
-    unsigned selected = drive->dma_mode ? 0x100u << (drive->dma_mode & 7) : 0;
-    bool is_ultra = drive->dma_mode >> 3 == 8;
 
     memset(data, 0, IDE_SECTOR);
-    put_word(data, 0, 0x0040); /* ATA, fixed */
-    put_word(data, 1, drive->native.cylinders);
-    put_word(data, 3, drive->native.heads);
-    put_word(data, 4, IDE_SECTOR * drive->native.sectors); /* unformatted bytes per track, retired */
-    put_word(data, 5, IDE_SECTOR);
-    put_word(data, 6, drive->native.sectors);
-    put_string(data, 10, 10, drive->serial);
-    put_word(data, 20, 3);   /* dual-ported buffer with caching, retired */
-    put_word(data, 21, 512); /* buffer size in sectors, retired */
-    put_word(data, 22, 4);   /* ECC bytes, retired */
-    put_string(data, 23, 4, "1.0");
-    put_string(data, 27, 20, "MORPH86 HARDDISK");
-    put_word(data, 47, 0x8000 | IDE_MAX_MULTIPLE);
-    put_word(data, 48, 1);                               /* dword I/O works */
-    put_word(data, 49, 0x0a00 | (has_dma ? 0x0100 : 0)); /* IORDY, LBA, DMA */
-    put_word(data, 50, 0x4000);
-    put_word(data, 51, 0x0200); /* PIO timing mode */
-    put_word(data, 52, has_dma ? 0x0200 : 0);
-    put_word(data, 53, 0x0003 | (has_dma ? 0x0004 : 0)); /* words 54-58, 64-70 and 88 are valid */
-    put_word(data, 54, drive->cylinders);
-    put_word(data, 55, drive->heads);
-    put_word(data, 56, drive->sectors);
+    ide_put_common_identity(drive, data);
+    ide_put_word(data, 0, 0x0040); /* ATA, fixed */
+    ide_put_word(data, 1, drive->native.cylinders);
+    ide_put_word(data, 3, drive->native.heads);
+    ide_put_word(data, 4, IDE_SECTOR * drive->native.sectors); /* unformatted bytes per track, retired */
+    ide_put_word(data, 5, IDE_SECTOR);
+    ide_put_word(data, 6, drive->native.sectors);
+    ide_put_word(data, 20, 3);   /* dual-ported buffer with caching, retired */
+    ide_put_word(data, 21, 512); /* buffer size in sectors, retired */
+    ide_put_word(data, 22, 4);   /* ECC bytes, retired */
+    ide_put_string(data, 27, 20, "MORPH86 HARDDISK");
+    ide_put_word(data, 47, 0x8000 | IDE_MAX_MULTIPLE);
+    ide_put_word(data, 48, 1);                               /* dword I/O works */
+    ide_put_word(data, 49, 0x0a00 | (has_dma ? 0x0100 : 0)); /* IORDY, LBA, DMA */
+    ide_put_word(data, 50, 0x4000);
+    ide_put_word(data, 51, 0x0200); /* PIO timing mode */
+    ide_put_word(data, 52, has_dma ? 0x0200 : 0);
+    ide_put_word(data, 54, drive->cylinders);
+    ide_put_word(data, 55, drive->heads);
+    ide_put_word(data, 56, drive->sectors);
     put_dword(data, 57, current);
-    put_word(data, 59, drive->multiple ? 0x0100u | drive->multiple : 0);
+    ide_put_word(data, 59, drive->multiple ? 0x0100u | drive->multiple : 0);
     put_dword(data, 60, lba28);
-    put_word(data, 63, has_dma ? 0x0007 | (is_ultra ? 0 : selected) : 0);
-    put_word(data, 64, 0x0003); /* PIO modes 3 and 4 */
-    for (unsigned word = 65; word <= 68; word++)
-        put_word(data, word, 120); /* cycle times in ns */
-    put_word(data, 80, 0x007e);    /* ATA-1 to ATA/ATAPI-6 */
-    put_word(data, 82, 0x7068);    /* NOP, READ/WRITE BUFFER, look-ahead, write cache, power management */
-    put_word(data, 83, 0x7400);    /* FLUSH CACHE (EXT), LBA48 */
-    put_word(data, 84, 0x4000);
-    put_word(data, 85, 0x7008 | (drive->has_look_ahead ? 0x0040 : 0) | (drive->has_write_cache ? 0x0020 : 0));
-    put_word(data, 86, 0x3400);
-    put_word(data, 87, 0x4000);
-    put_word(data, 88, has_dma ? 0x003f | (is_ultra ? selected : 0) : 0);
-    put_word(data, 93, drive->unit == 0 ? 0x6001 : 0x6100); /* 80-wire cable; how the unit number was found */
+    ide_put_word(data, 82, 0x7068); /* NOP, READ/WRITE BUFFER, look-ahead, write cache, power management */
+    ide_put_word(data, 83, 0x7400); /* FLUSH CACHE (EXT), LBA48 */
+    ide_put_word(data, 84, 0x4000);
+    ide_put_word(data, 85, 0x7008 | (drive->has_look_ahead ? 0x0040 : 0) | (drive->has_write_cache ? 0x0020 : 0));
+    ide_put_word(data, 86, 0x3400);
+    ide_put_word(data, 87, 0x4000);
     put_dword(data, 100, (uint32_t)n_sectors);
     put_dword(data, 102, (uint32_t)(n_sectors >> 32));
 }
@@ -369,6 +378,16 @@ static void run_identify(struct ide_drive *drive, unsigned flags)
 {
     put_identity(drive, drive->buffer);
     ide_start_buffer_in(drive);
+}
+
+static void run_packet(struct ide_drive *drive, unsigned flags)
+{
+    atapi_start_packet(drive);
+}
+
+static void run_identify_packet(struct ide_drive *drive, unsigned flags)
+{
+    atapi_identify(drive);
 }
 
 /* ---- the command codes ---- */
@@ -389,33 +408,42 @@ static const struct ide_command commands[256] = {
     [0x42] = {run_verify, IDE_CMD_EXT},     /* READ VERIFY SECTORS EXT */
     [0x70 ... 0x7f] = {run_seek, 0},
     [0x91] = {run_initialize_parameters, 0}, /* INITIALIZE DEVICE PARAMETERS */
-    [0x94 ... 0x97] = {run_power, 0},
-    [0x98] = {run_check_power, 0},
-    [0x99] = {run_power, 0},
+    [0x94 ... 0x97] = {run_power, IDE_CMD_CDROM},
+    [0x98] = {run_check_power, IDE_CMD_CDROM},
+    [0x99] = {run_power, IDE_CMD_CDROM},
+    [0xa0] = {run_packet, IDE_CMD_CDROM | IDE_CMD_CD_ONLY},
+    [0xa1] = {run_identify_packet, IDE_CMD_CDROM | IDE_CMD_CD_ONLY},
     [0xc4] = {run_transfer, IDE_CMD_MULTIPLE}, /* READ MULTIPLE */
     [0xc5] = {run_transfer, IDE_CMD_MULTIPLE | IDE_CMD_WRITE},
     [0xc6] = {run_set_multiple, 0},
     [0xc8 ... 0xc9] = {run_transfer, IDE_CMD_DMA}, /* READ DMA */
     [0xca ... 0xcb] = {run_transfer, IDE_CMD_DMA | IDE_CMD_WRITE},
-    [0xe0 ... 0xe3] = {run_power, 0}, /* STANDBY IMMEDIATE, IDLE IMMEDIATE, STANDBY, IDLE */
+    [0xe0 ... 0xe3] = {run_power, IDE_CMD_CDROM}, /* STANDBY IMMEDIATE, IDLE IMMEDIATE, STANDBY, IDLE */
     [0xe4] = {run_read_buffer, 0},
-    [0xe5] = {run_check_power, 0},
-    [0xe6] = {run_power, 0}, /* SLEEP */
+    [0xe5] = {run_check_power, IDE_CMD_CDROM},
+    [0xe6] = {run_power, IDE_CMD_CDROM}, /* SLEEP */
     [0xe7] = {run_flush, 0},
     [0xe8] = {run_write_buffer, 0},
     [0xea] = {run_flush, IDE_CMD_EXT},
     [0xec] = {run_identify, 0},
-    [0xef] = {run_set_features, 0},
+    [0xef] = {run_set_features, IDE_CMD_CDROM},
     [0xf8] = {run_read_native_max, 0},
 };
+
+#define ATA_READ_SECTORS    0x20
+#define ATA_IDENTIFY_DEVICE 0xec
 
 /* NOP (00) is not in the table: it always ends as an unknown command does. */
 void ide_run_command(struct ide_drive *drive)
 {
     const struct ide_command *command = &commands[drive->command];
 
-    if (command->run)
+    if (command->run && (drive->is_cdrom ? command->flags & IDE_CMD_CDROM : !(command->flags & IDE_CMD_CD_ONLY))) {
         command->run(drive, command->flags);
-    else
-        ide_fail(drive, ATA_ERROR_ABRT);
+        return;
+    }
+    /* What a packet device answers to the first commands of a driver that takes it for a disk. */
+    if (drive->is_cdrom && (drive->command == ATA_IDENTIFY_DEVICE || drive->command == ATA_READ_SECTORS))
+        ide_show_signature(drive);
+    ide_fail(drive, ATA_ERROR_ABRT);
 }

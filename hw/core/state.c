@@ -51,6 +51,18 @@ static void store_uint(uint8_t *at, uint32_t size, uint64_t value)
     }
 }
 
+/* Pages that hold the value already are not written: a large buffer that nobody used costs no memory. */
+static void fill_bytes(uint8_t *at, uint8_t value, size_t len)
+{
+    static const size_t page = 4096;
+
+    for (size_t n; len; at += n, len -= n) {
+        n = len < page ? len : page;
+        if (at[0] != value || memcmp(at, at + 1, n - 1) != 0)
+            memset(at, value, n);
+    }
+}
+
 void state_reset(const struct state_desc *desc, void *object)
 {
     for (size_t f = 0; f < desc->n_fields; f++) {
@@ -58,7 +70,7 @@ void state_reset(const struct state_desc *desc, void *object)
         for (uint32_t i = 0; i < field->count; i++) {
             uint8_t *at = (uint8_t *)object + field->offset + i * field->stride;
             if (field->kind == STATE_BYTES)
-                memset(at, (int)(field->reset & 0xff), field->size);
+                fill_bytes(at, (uint8_t)field->reset, field->size);
             else
                 store_uint(at, field->size, field->reset);
         }

@@ -5,8 +5,8 @@
  */
 #include "hw/display/vga_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum vga_port { /* offsets from 3B0 */
                 PORT_MONO_CRTC_INDEX = 0x04,
@@ -59,7 +59,7 @@ static const struct state_field vga_fields[] = {
     STATE_REG(struct vga, dispi_index, 0, "VBE_DISPI index"),
     STATE_ARRAY(struct vga, dispi, 0, "VBE_DISPI registers"),
     PCI_STATE(struct vga, pci),
-    STATE_BLOB(struct vga, memory, 0, "video memory"),
+    STATE_BLOB(struct vga, memory, 0, "video memory"), /* last: see vga_reset() */
 };
 static const struct state_desc vga_desc = STATE_DESC("vga", vga_fields);
 
@@ -333,13 +333,13 @@ const struct bus_ops vga_ports = {.name = "vga", .read = ports_read, .write = po
 
 /* ---- creation ---- */
 
+/* Zeroed pages that cost nothing until they are used: 16 MiB are a lot to clear, and most guests need little of it. */
 struct vga *vga_create(struct clock *clock)
 {
-    struct vga *vga = aligned_alloc(4096, (sizeof *vga + 4095) & ~(size_t)4095);
+    struct vga *vga = mmap(NULL, sizeof *vga, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (!vga)
+    if (vga == MAP_FAILED)
         return NULL;
-    memset(vga, 0, offsetof(struct vga, memory));
     vga->clock = clock;
     vga_reset(vga);
     return vga;
@@ -347,12 +347,17 @@ struct vga *vga_create(struct clock *clock)
 
 void vga_destroy(struct vga *vga)
 {
-    free(vga);
+    if (vga)
+        munmap(vga, sizeof *vga);
 }
 
 void vga_reset(struct vga *vga)
 {
-    state_reset(&vga_desc, vga);
+    struct state_desc registers = vga_desc;
+
+    registers.n_fields--;
+    state_reset(&registers, vga);
+    madvise(vga->memory, sizeof vga->memory, MADV_DONTNEED); /* reads as zeros again */
     vbe_reset(vga);
     if (vga->pci.pci)
         pci_device_reset(&vga->pci);

@@ -2,8 +2,8 @@
  * Intel 82540EM: registers, EEPROM, PHY and interrupts. The rings are in e1000_ring.c.
  *
  * Source: Intel 317453, "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual".
- * Deviates: the link is always up at 1000 Mb/s full duplex; no wake-up, no flash; delay timers RDTR, RADV, TIDV and
- * TADV do not delay (ITR does).
+ * Deviates: the link is always up at 1000 Mb/s full duplex and does not loop back; no wake-up, no flash; delay timers
+ * RDTR, RADV, TIDV and TADV do not delay (ITR does).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +109,7 @@ static void throttle_over(void *opaque)
 
 void e1000_cause(struct e1000 *nic, uint32_t bits)
 {
-    e1000_set(nic, E1000_ICR, e1000_get(nic, E1000_ICR) | bits);
+    e1000_set(nic, E1000_ICR, e1000_get(nic, E1000_ICR) | (bits & ICR_ALL));
     update_interrupt(nic);
 }
 
@@ -118,6 +118,15 @@ void e1000_count(struct e1000 *nic, unsigned statistic, uint32_t n)
     uint32_t *counter = &nic->reg[statistic / 4];
 
     *counter = *counter + n < n ? UINT32_MAX : *counter + n; /* they stick at the top */
+}
+
+void e1000_count64(struct e1000 *nic, unsigned statistic, uint32_t n)
+{
+    uint32_t low = e1000_get(nic, statistic) + n;
+
+    e1000_set(nic, statistic, low);
+    if (low < n)
+        e1000_set(nic, statistic + 4, e1000_get(nic, statistic + 4) + 1);
 }
 
 /* ---- EEPROM: by EERD, or bit by bit through EECD (Microwire) ---- */
@@ -134,7 +143,7 @@ static uint32_t read_eerd(const struct e1000 *nic)
 static void write_eecd(struct e1000 *nic, uint32_t value)
 {
     uint32_t old = e1000_get(nic, E1000_EECD);
-    bool rises = !(old & EECD_SK) && (value & EECD_SK), falls = (old & EECD_SK) && !(value & EECD_SK);
+    bool rises = !(old & EECD_SK) && (value & EECD_SK);
 
     e1000_set(nic, E1000_EECD, value & (EECD_SK | EECD_CS | EECD_DI | EECD_REQ));
     if (!(value & EECD_CS)) {
@@ -152,7 +161,7 @@ static void write_eecd(struct e1000 *nic, uint32_t value)
             nic->eecd_out = nic->eeprom[nic->eecd_command & (E1000_EEPROM_WORDS - 1)];
             nic->eecd_out_left = 17; /* a zero bit first */
         }
-    } else if (falls && nic->eecd_out_left) {
+    } else if (rises && nic->eecd_out_left) {
         nic->eecd_out_left--;
     }
 }
@@ -197,7 +206,9 @@ static void reset_device(struct e1000 *nic)
     nic->tx_len = 0;
     nic->tx_options = nic->tx_is_tso = nic->tx_insert_vlan = 0;
     nic->eecd_in = nic->eecd_out_left = 0;
+    nic->tx_work = 0;
     timer_cancel(&nic->throttle);
+    timer_cancel(&nic->wire);
     e1000_set(nic, E1000_CTRL, 0x00000201u | CTRL_SLU);
     e1000_set(nic, E1000_STATUS, STATUS_FD | STATUS_LU | STATUS_SPEED_1000);
     e1000_set(nic, E1000_PBA, RESET_RDTR_PBA);
@@ -229,6 +240,18 @@ static uint32_t register_read(struct e1000 *nic, uint32_t offset)
         return read_eerd(nic);
     case E1000_SWSM:
         return 0;
+    case E1000_GORCL:
+    case E1000_GOTCL:
+    case E1000_TORL:
+    case E1000_TOTL:
+        return value;
+    case E1000_GORCL + 4:
+    case E1000_GOTCL + 4:
+    case E1000_TORL + 4:
+    case E1000_TOTL + 4:
+        e1000_set(nic, offset - 4, 0);
+        e1000_set(nic, offset, 0);
+        return value;
     default:
         if (offset >= E1000_STATISTICS && offset < E1000_STATISTICS_END)
             e1000_set(nic, offset, 0);
@@ -266,7 +289,7 @@ static void register_write(struct e1000 *nic, uint32_t offset, uint32_t value)
         e1000_cause(nic, value);
         return;
     case E1000_IMS:
-        e1000_set(nic, E1000_IMS, e1000_get(nic, E1000_IMS) | value);
+        e1000_set(nic, E1000_IMS, e1000_get(nic, E1000_IMS) | (value & ICR_ALL));
         update_interrupt(nic);
         return;
     case E1000_IMC:
@@ -307,23 +330,39 @@ static void register_write(struct e1000 *nic, uint32_t offset, uint32_t value)
     }
 }
 
+static uint32_t low_bytes(uint32_t value, unsigned n)
+{
+    return n >= 4 ? value : value & ((1u << n * 8) - 1);
+}
+
+/* How many bytes of an access lie in its first register; the rest lies in the next one. */
+static unsigned first_part(uint32_t offset, unsigned width)
+{
+    unsigned room = 4 - (offset & 3);
+
+    return width < room ? width : room;
+}
+
 static uint32_t mmio_read(void *self, uint32_t offset, unsigned width)
 {
     struct e1000 *nic = self;
-    uint32_t value = register_read(nic, offset & ~3u);
+    unsigned first = first_part(offset, width);
+    uint32_t value = low_bytes(register_read(nic, offset & ~3u) >> (offset & 3) * 8, first);
 
-    value >>= (offset & 3) * 8;
-    return width == 4 ? value : value & ((1u << width * 8) - 1);
+    if (first < width)
+        value |= low_bytes(register_read(nic, (offset & ~3u) + 4), width - first) << first * 8;
+    return value;
 }
 
 static void mmio_write(void *self, uint32_t offset, uint32_t value, unsigned width)
 {
     struct e1000 *nic = self;
+    unsigned first = first_part(offset, width);
 
-    if (nic->is_busy)
-        return;
     /* Registers are 32 bits wide; narrower writes reach the bytes they name, with zeros beside them as on the bus. */
-    register_write(nic, offset & ~3u, width == 4 ? value : value << (offset & 3) * 8);
+    register_write(nic, offset & ~3u, low_bytes(value, first) << (offset & 3) * 8);
+    if (first < width)
+        register_write(nic, (offset & ~3u) + 4, low_bytes(value >> first * 8, width - first));
 }
 
 static const struct bus_ops mmio_ops = {.name = "e1000", .read = mmio_read, .write = mmio_write, .max_width = 4};
@@ -334,7 +373,7 @@ static uint32_t io_read(void *self, uint32_t offset, unsigned width)
     struct e1000 *nic = self;
 
     if (offset < 4)
-        return nic->io_address >> offset * 8;
+        return low_bytes(nic->io_address >> offset * 8, width);
     return offset < 8 ? mmio_read(self, nic->io_address + (offset - 4), width) : 0;
 }
 
@@ -351,6 +390,14 @@ static void io_write(void *self, uint32_t offset, uint32_t value, unsigned width
 static const struct bus_ops io_ops = {.name = "e1000-io", .read = io_read, .write = io_write, .max_width = 4};
 
 /* ---- life ---- */
+
+static void wire_is_free(void *opaque)
+{
+    struct e1000 *nic = opaque;
+
+    nic->tx_work = 0;
+    e1000_transmit(nic);
+}
 
 static bool host_can_receive(void *receiver)
 {
@@ -376,6 +423,8 @@ void e1000_after_load(struct e1000 *nic)
         nic->tx_len = 0;
     timer_cancel(&nic->throttle);
     update_interrupt(nic);
+    nic->tx_work = 0;
+    timer_set(&nic->wire, clock_now_ns(nic->clock)); /* what was under way goes on */
 }
 
 static void fill_eeprom(struct e1000 *nic, const uint8_t mac[6])
@@ -407,6 +456,7 @@ struct e1000 *e1000_create(struct pci_bus *pci, unsigned slot, struct clock *clo
     nic->clock = clock;
     nic->host = host;
     timer_init(&nic->throttle, clock, throttle_over, nic);
+    timer_init(&nic->wire, clock, wire_is_free, nic);
     fill_eeprom(nic, mac);
     pci_device_init(&nic->pci, &identity, nic);
     pci_device_add_bar(&nic->pci, 0, PCI_BAR_MEMORY, E1000_MMIO_BYTES, &mmio_ops, nic);
@@ -430,7 +480,10 @@ void e1000_destroy(struct e1000 *nic)
     if (!nic)
         return;
     timer_cancel(&nic->throttle);
-    if (nic->host)
+    timer_cancel(&nic->wire);
+    if (nic->host) {
         nic->host->receive = NULL;
+        nic->host->can_receive = NULL;
+    }
     free(nic);
 }

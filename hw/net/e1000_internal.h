@@ -9,8 +9,8 @@
 #define E1000_IO_BYTES      0x40u
 #define E1000_EEPROM_WORDS  64
 #define E1000_PHY_REGISTERS 32
-#define E1000_TX_PACKET_MAX 65536u /* one TSO packet */
-#define E1000_RING_BUDGET   4096   /* descriptors per doorbell: a ring that loops must not hold the machine */
+#define E1000_TX_PACKET_MAX 65536u /* a TSO packet is shorter than this */
+#define E1000_TSO_MSS_MIN   16     /* fewer bytes per segment than any TCP sends */
 
 enum e1000_register { /* byte offsets */
                       E1000_CTRL = 0x0000,
@@ -63,11 +63,11 @@ enum e1000_register { /* byte offsets */
                       E1000_BPRC = 0x4078,
                       E1000_MPRC = 0x407c,
                       E1000_GPTC = 0x4080,
-                      E1000_GORCL = 0x4088,
-                      E1000_GOTCL = 0x4090,
+                      E1000_GORCL = 0x4088, /* 64 bits, the high half 4 above; reading that clears both */
+                      E1000_GOTCL = 0x4090, /* 64 bits */
                       E1000_MPC = 0x4010,
-                      E1000_TORL = 0x40c0,
-                      E1000_TOTL = 0x40c8,
+                      E1000_TORL = 0x40c0, /* 64 bits */
+                      E1000_TOTL = 0x40c8, /* 64 bits */
                       E1000_TPR = 0x40d0,
                       E1000_TPT = 0x40d4,
                       E1000_RXCSUM = 0x5000,
@@ -111,6 +111,7 @@ enum e1000_cause { /* ICR, ICS, IMS, IMC */
                    ICR_RXO = 1 << 6,
                    ICR_RXT0 = 1 << 7,
                    ICR_MDAC = 1 << 9,
+                   ICR_ALL = 0x1f6df, /* those that a 82540EM has */
 };
 
 #define RCTL_EN          (1u << 1)
@@ -157,6 +158,8 @@ struct e1000 {
 
     struct clock *clock;
     struct timer throttle; /* ITR: earliest next interrupt */
+    struct timer wire;     /* the transmitter goes on when it fires */
+    uint32_t tx_work;      /* by the transmitter since then, in units of about 500 ns on the wire */
     struct host_net *host;
     bool is_busy; /* a DMA access reached our own registers: refuse to recurse */
 };
@@ -173,9 +176,10 @@ static inline void e1000_set(struct e1000 *nic, unsigned offset, uint32_t value)
 /* e1000.c: sets cause bits and drives INTA#. */
 void e1000_cause(struct e1000 *nic, uint32_t bits);
 void e1000_count(struct e1000 *nic, unsigned statistic, uint32_t n);
+void e1000_count64(struct e1000 *nic, unsigned statistic, uint32_t n);
 
 /* e1000_ring.c */
-void e1000_transmit(struct e1000 *nic); /* runs the transmit ring from TDH to TDT */
+void e1000_transmit(struct e1000 *nic); /* runs the transmit ring from TDH towards TDT */
 bool e1000_can_receive(struct e1000 *nic);
 void e1000_receive(struct e1000 *nic, const uint8_t *frame, size_t len_bytes);
 

@@ -25,9 +25,11 @@ enum { FW_CFG_SELECTOR = 0, FW_CFG_DATA = 1, FW_CFG_DMA_HIGH = 4, FW_CFG_DMA_LOW
 #define FW_CFG_DMA_SIGNATURE 0x51454d5520434647ull /* "QEMU CFG" */
 
 struct fw_cfg_item {
-    uint8_t *data;
+    uint8_t *data; /* NULL: comes from `source` */
     uint32_t len_bytes;
+    struct fw_cfg_source source;
 };
+#define FW_CFG_CHUNK 16384u /* how much of a source is held at a time */
 
 struct fw_cfg {
     uint16_t selected;
@@ -39,6 +41,10 @@ struct fw_cfg {
     struct fw_cfg_item item[2][FW_CFG_KEYS];
     char file_name[FW_CFG_FILE_SLOTS][FW_CFG_FILE_NAME];
     uint32_t n_files;
+    /* The part of a source that was read last: derived, never saved. */
+    uint16_t chunk_key;
+    uint32_t chunk_start, chunk_len;
+    uint8_t chunk[FW_CFG_CHUNK];
 };
 
 static const struct state_field fw_cfg_fields[] = {
@@ -81,26 +87,52 @@ static void select_item(struct fw_cfg *fw, uint16_t key)
     fw->position = 0;
 }
 
-/* Points *bytes at what is left of the selected item; returns its length. Past the end everything reads as zero. */
-static uint32_t rest_of_item(struct fw_cfg *fw, const uint8_t **bytes)
+static uint32_t rest_of_item(struct fw_cfg *fw)
 {
     const struct fw_cfg_item *item = find_item(fw, fw->selected);
 
-    if (!item || fw->position >= item->len_bytes)
+    return item && fw->position < item->len_bytes ? item->len_bytes - fw->position : 0;
+}
+
+/* Points *bytes at the next bytes of the selected item; returns how many lie there, 0 at its end. Past the end
+ * everything reads as zero. */
+static uint32_t next_bytes(struct fw_cfg *fw, const uint8_t **bytes)
+{
+    const struct fw_cfg_item *item = find_item(fw, fw->selected);
+    uint32_t rest = rest_of_item(fw);
+
+    if (!rest)
         return 0;
-    *bytes = item->data + fw->position;
-    return item->len_bytes - fw->position;
+    if (item->data) {
+        *bytes = item->data + fw->position;
+        return rest;
+    }
+    if (fw->chunk_key != fw->selected || fw->position - fw->chunk_start >= fw->chunk_len) {
+        fw->chunk_key = fw->selected;
+        fw->chunk_start = fw->position;
+        fw->chunk_len = rest < FW_CFG_CHUNK ? rest : FW_CFG_CHUNK;
+        if (!item->source.read(item->source.opaque, fw->chunk_start, fw->chunk, fw->chunk_len))
+            memset(fw->chunk, 0, fw->chunk_len); /* reported by the source */
+    }
+    *bytes = fw->chunk + (fw->position - fw->chunk_start);
+    return fw->chunk_len - (fw->position - fw->chunk_start);
 }
 
 static void take(struct fw_cfg *fw, uint8_t *out, uint32_t len_bytes)
 {
-    const uint8_t *bytes = NULL;
-    uint32_t rest = rest_of_item(fw, &bytes), n = len_bytes < rest ? len_bytes : rest;
+    while (len_bytes) {
+        const uint8_t *bytes;
+        uint32_t rest = next_bytes(fw, &bytes), n = len_bytes < rest ? len_bytes : rest;
 
-    if (n)
+        if (!n) {
+            memset(out, 0, len_bytes);
+            return;
+        }
         memcpy(out, bytes, n);
-    memset(out + n, 0, len_bytes - n);
-    fw->position += n;
+        fw->position += n;
+        out += n;
+        len_bytes -= n;
+    }
 }
 
 /* Item to RAM; false as soon as an address is not RAM, which also bounds the zeros after a short item. */
@@ -110,7 +142,7 @@ static bool dma_read(struct fw_cfg *fw, uint64_t address, uint32_t len_bytes)
 
     while (len_bytes) {
         const uint8_t *bytes = zeros;
-        uint32_t rest = rest_of_item(fw, &bytes);
+        uint32_t rest = next_bytes(fw, &bytes);
         uint32_t n = rest ? rest : (uint32_t)sizeof zeros;
 
         if (n > len_bytes)
@@ -126,8 +158,7 @@ static bool dma_read(struct fw_cfg *fw, uint64_t address, uint32_t len_bytes)
 
 static void dma_skip(struct fw_cfg *fw, uint32_t len_bytes)
 {
-    const uint8_t *bytes;
-    uint32_t rest = rest_of_item(fw, &bytes);
+    uint32_t rest = rest_of_item(fw);
 
     fw->position += len_bytes < rest ? len_bytes : rest;
 }
@@ -220,6 +251,17 @@ bool fw_cfg_add_bytes(struct fw_cfg *fw, uint16_t key, const void *data, size_t 
         memcpy(copy, data, len_bytes);
     free(item->data);
     *item = (struct fw_cfg_item){.data = copy, .len_bytes = (uint32_t)len_bytes};
+    return true;
+}
+
+bool fw_cfg_add_source(struct fw_cfg *fw, uint16_t key, struct fw_cfg_source source, uint32_t len_bytes)
+{
+    struct fw_cfg_item *item = find_item(fw, key);
+
+    if (!item)
+        return false;
+    free(item->data);
+    *item = (struct fw_cfg_item){.len_bytes = len_bytes, .source = source};
     return true;
 }
 

@@ -50,6 +50,13 @@ enum fw_cfg_key {
 
 struct fw_cfg;
 
+/* A large item that is read when the guest wants it, again after each reset. `read` fills `out` with bytes
+ * [offset, offset + len_bytes) of it; false if it cannot, after saying so once. */
+struct fw_cfg_source {
+    bool (*read)(void *opaque, uint32_t offset, void *out, uint32_t len_bytes);
+    void *opaque;
+};
+
 /* 12 ports, mapped at 510: selector, data, DMA address. */
 extern const struct bus_ops fw_cfg_ports;
 
@@ -63,6 +70,7 @@ void fw_cfg_after_load(struct fw_cfg *fw);
 /* Each sets (or replaces) the item behind a key; data is copied, integers are little-endian. False when out of memory
  * or if the key is out of range. */
 bool fw_cfg_add_bytes(struct fw_cfg *fw, uint16_t key, const void *data, size_t len_bytes);
+bool fw_cfg_add_source(struct fw_cfg *fw, uint16_t key, struct fw_cfg_source source, uint32_t len_bytes);
 bool fw_cfg_add_string(struct fw_cfg *fw, uint16_t key, const char *text); /* with its zero byte */
 bool fw_cfg_add_i16(struct fw_cfg *fw, uint16_t key, uint16_t value);
 bool fw_cfg_add_i32(struct fw_cfg *fw, uint16_t key, uint32_t value);

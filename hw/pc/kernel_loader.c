@@ -7,9 +7,12 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FW_CFG_DMA_READ_SELECT 0x0a /* control bits: READ, SELECT */
 #define REAL_CMDLINE_ADDRESS   0x20000u
@@ -136,6 +139,46 @@ static bool add_piece(struct kernel_image *image, uint32_t address, uint8_t *byt
     return true;
 }
 
+/* Takes over `fd`, also on failure. */
+static bool add_file_piece(struct kernel_image *image, uint32_t address, int fd, uint64_t file_offset, size_t len_bytes,
+                           char *error, size_t error_size)
+{
+    if (fd < 0 || image->n_pieces == KERNEL_MAX_PIECES) {
+        snprintf(error, error_size, "cannot keep the kernel's file open: %s; close other programs", strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    image->piece[image->n_pieces++] =
+        (struct kernel_piece){.address = address, .len_bytes = len_bytes, .fd = fd, .file_offset = file_offset};
+    return true;
+}
+
+bool kernel_piece_read(void *opaque, uint32_t offset, void *out, uint32_t len_bytes)
+{
+    const struct kernel_piece *piece = opaque;
+    uint8_t *to = out;
+
+    if (piece->bytes) {
+        memcpy(out, piece->bytes + offset, len_bytes);
+        return true;
+    }
+    while (len_bytes) {
+        ssize_t n = pread(piece->fd, to, len_bytes, (off_t)(piece->file_offset + offset));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            fprintf(stderr, "morph86: the kernel or initrd file became unreadable: %s\n", n ? strerror(errno) : "it is shorter now");
+            return false;
+        }
+        to += n;
+        offset += (uint32_t)n;
+        len_bytes -= (uint32_t)n;
+    }
+    return true;
+}
+
 static uint8_t *copy_of(const void *bytes, size_t len_bytes)
 {
     uint8_t *copy = malloc(len_bytes ? len_bytes : 1);
@@ -199,7 +242,7 @@ static bool load_linux(struct kernel_image *image, const char *path, const uint8
     }
     setup = copy_of(file, setup_len);
     if (!add_piece(image, setup_address, setup, setup_len, error, error_size) ||
-        !add_piece(image, load_address, copy_of(file + setup_len, len - setup_len), len - setup_len, error, error_size))
+        !add_file_piece(image, load_address, open(path, O_RDONLY | O_CLOEXEC), setup_len, len - setup_len, error, error_size))
         return false;
 
     put16(setup + HDR_VID_MODE, video_mode(append));
@@ -223,28 +266,34 @@ static bool load_linux(struct kernel_image *image, const char *path, const uint8
         return false;
 
     if (initrd) {
-        size_t initrd_len;
-        uint8_t *bytes;
-        uint64_t top = version >= 0x203 ? get32(file + HDR_INITRD_ADDR_MAX) : OLD_INITRD_MAX;
+        uint64_t top = version >= 0x203 ? get32(file + HDR_INITRD_ADDR_MAX) : OLD_INITRD_MAX, initrd_len;
+        struct stat st;
+        int fd;
 
         if (version < 0x200) {
             snprintf(error, error_size, "'%s' is too old to take an -initrd; leave it out", path);
             return false;
         }
-        bytes = read_file(initrd, &initrd_len, error, error_size);
-        if (!bytes)
+        fd = open(initrd, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > INT32_MAX) {
+            snprintf(error, error_size, "cannot read '%s': %s; check the name and the rights", initrd,
+                     fd < 0 ? strerror(errno) : "not a file of 1 byte to 2 GiB");
+            if (fd >= 0)
+                close(fd);
             return false;
+        }
+        initrd_len = (uint64_t)st.st_size;
         if (top > ram_bytes - FIRMWARE_RESERVE)
             top = ram_bytes - FIRMWARE_RESERVE;
         if (initrd_len + load_address + len > top) {
-            free(bytes);
+            close(fd);
             snprintf(error, error_size, "'%s' does not fit into memory beside the kernel; raise -m", initrd);
             return false;
         }
         top = (top - initrd_len) & ~0xfffull;
         put32(setup + HDR_RAMDISK_IMAGE, (uint32_t)top);
         put32(setup + HDR_RAMDISK_SIZE, (uint32_t)initrd_len);
-        return add_piece(image, (uint32_t)top, bytes, initrd_len, error, error_size);
+        return add_file_piece(image, (uint32_t)top, fd, 0, initrd_len, error, error_size);
     }
     return true;
 }
@@ -467,8 +516,11 @@ bool kernel_image_load(struct kernel_image *image, const char *kernel, const cha
 
 void kernel_image_release(struct kernel_image *image)
 {
-    for (unsigned i = 0; i < image->n_pieces; i++)
+    for (unsigned i = 0; i < image->n_pieces; i++) {
+        if (!image->piece[i].bytes)
+            close(image->piece[i].fd);
         free(image->piece[i].bytes);
+    }
     image->n_pieces = 0;
 }
 

@@ -15,7 +15,9 @@
 struct kernel_piece { /* bytes that go to guest-physical `address` */
     uint32_t address;
     size_t len_bytes;
-    uint8_t *bytes; /* owned by the image */
+    uint8_t *bytes; /* owned by the image; NULL: they are in a file */
+    int fd;         /* then: owned by the image, and where they start */
+    uint64_t file_offset;
 };
 
 struct kernel_image {
@@ -31,6 +33,8 @@ struct kernel_image {
  * may be NULL. False: `error` holds one line naming the file and the remedy, and nothing is held. */
 bool kernel_image_load(struct kernel_image *image, const char *kernel, const char *initrd, const char *append,
                        uint64_t ram_bytes, char *error, size_t error_size);
+/* fw_cfg source: `piece` is a struct kernel_piece. Files are read when the guest asks, so they cost no memory. */
+bool kernel_piece_read(void *piece, uint32_t offset, void *out, uint32_t len_bytes);
 void kernel_image_release(struct kernel_image *image);
 
 /* Builds the option ROM; piece i is fetched from fw_cfg key first_key + i. Returns its length in bytes. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frontend/x86/cpu.h"
+#include "hw/block/fdc82078.h"
 #include "hw/block/ide.h"
 #include "hw/block/piix3_ide.h"
 #include "hw/char/debug_exit.h"
@@ -19,6 +20,7 @@
 #include "hw/char/uart16550.h"
 #include "hw/core/log.h"
 #include "hw/display/vga.h"
+#include "hw/dma/dma8237.h"
 #include "hw/input/kbc8042.h"
 #include "hw/input/port92.h"
 #include "hw/intc/fpu_error.h"
@@ -47,6 +49,7 @@ enum isa_irq {
     IRQ_KEYBOARD = 1,
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
+    IRQ_FDC = 6,
     IRQ_RTC = 8,
     IRQ_SCI = 9,
     IRQ_MOUSE = 12,
@@ -58,6 +61,13 @@ enum isa_irq {
 /* AT shutdown status, with the value that tells firmware to go on where the guest entered S3. */
 #define CMOS_SHUTDOWN_STATUS 0x0f
 #define CMOS_SHUTDOWN_RESUME 0xfe
+
+#define CMOS_FLOPPY_TYPES 0x10
+#define CMOS_EQUIPMENT    0x14
+#define CMOS_BOOT_THIRD   0x38
+#define CMOS_BOOT_FIRST   0x3d
+
+#define DMA_FDC 2
 
 #define PIIX3_SLOT 1
 #define VGA_SLOT   2
@@ -85,6 +95,7 @@ struct pc {
 
     struct pic8259_pair *pic;
     struct fpu_error *fpu_error;
+    struct dma8237 *dma;
     struct pit8254 *pit;
     struct port61 *port61;
     struct rtc146818 *rtc;
@@ -97,11 +108,13 @@ struct pc {
     struct i440fx *i440fx;
     struct piix3 *piix3;
     struct piix4_pm *pm;
+    struct fdc82078 *fdc;
     struct ide_channel *ide[2];
     struct piix3_ide *piix3_ide;
     struct vga *vga;
     struct e1000 *nic;
     struct fw_cfg *fw_cfg;
+    struct kernel_image kernel; /* what fw_cfg reads the pieces of -kernel from */
 
     uint8_t *firmware; /* page-aligned */
     uint32_t firmware_len;
@@ -112,6 +125,7 @@ struct pc {
     struct shadow shadow[SHADOW_UNITS];
     bool a20;
     bool in_smm, smram_open, smram_enabled, smram_mapped;
+    bool boots_once; /* the boot order for one boot is in force */
     bool reset_pending;
     bool is_stopped;                 /* by the monitor */
     bool is_suspended, wake_pending; /* S3: nothing runs until something wakes the board */
@@ -209,6 +223,7 @@ static void reset_all_but_memory(struct pc *pc)
 {
     pic8259_pair_reset(pc->pic);
     fpu_error_reset(pc->fpu_error);
+    dma8237_reset(pc->dma);
     pit8254_reset(pc->pit);
     port61_reset(pc->port61);
     rtc146818_reset(pc->rtc);
@@ -220,6 +235,7 @@ static void reset_all_but_memory(struct pc *pc)
     pci_bus_reset(pc->pci);
     piix3_reset(pc->piix3);
     piix4_pm_reset(pc->pm);
+    fdc82078_reset(pc->fdc);
     for (unsigned i = 0; i < 2; i++)
         ide_reset(pc->ide[i]);
     piix3_ide_reset(pc->piix3_ide);
@@ -231,10 +247,24 @@ static void reset_all_but_memory(struct pc *pc)
     cpu_reset(pc->cpu);
 }
 
+/* SeaBIOS takes three devices from two bytes: 1 floppy, 2 hard disk, 3 CD, 4 network. */
+static void fill_cmos_boot_order(struct pc *pc, const char *letters)
+{
+    uint8_t device[3] = {0};
+
+    for (unsigned i = 0; i < sizeof device && letters[i]; i++)
+        device[i] = letters[i] <= 'b' ? 1 : letters[i] == 'c' ? 2 : letters[i] == 'd' ? 3 : 4;
+    /* Bit 0 of the first byte: boot floppies whatever their first sector looks like. */
+    rtc146818_set_cmos(pc->rtc, CMOS_BOOT_THIRD, (uint8_t)(device[2] << 4 | 1));
+    rtc146818_set_cmos(pc->rtc, CMOS_BOOT_FIRST, (uint8_t)(device[1] << 4 | device[0]));
+}
+
 static void board_reset(struct pc *pc)
 {
     i440fx_reset(pc->i440fx);
     reset_all_but_memory(pc);
+    fill_cmos_boot_order(pc, pc->boots_once ? pc->config.boot_once : pc->config.boot_order);
+    pc->boots_once = false;
 }
 
 void pc_quit(struct pc *pc, int status)
@@ -483,16 +513,21 @@ static bool describe_board(struct pc *pc)
     } __attribute__((packed)) e820 = {0, pc->config.ram_bytes, 1};
     /* S0 to S5: bit 7 the board has it, below it the sleep type; S3 and S4 as hw/pci/piix4_pm.c takes them. */
     static const uint8_t system_states[6] = {0x80, 0, 0, 0x80 | 1, 0x80 | 2, 0x80};
+    const uint8_t menu_wait[2] = {(uint8_t)pc->config.boot_menu_ms, (uint8_t)(pc->config.boot_menu_ms >> 8)};
+    const uint8_t fail_wait[4] = {(uint8_t)pc->config.boot_retry_ms, (uint8_t)(pc->config.boot_retry_ms >> 8),
+                                  (uint8_t)(pc->config.boot_retry_ms >> 16), (uint8_t)(pc->config.boot_retry_ms >> 24)};
     struct fw_cfg *fw = pc->fw_cfg;
 
     return fw_cfg_add_i64(fw, FW_CFG_RAM_SIZE, pc->config.ram_bytes) && fw_cfg_add_i16(fw, FW_CFG_NB_CPUS, 1) &&
            fw_cfg_add_i16(fw, FW_CFG_MAX_CPUS, 1) && fw_cfg_add_i16(fw, FW_CFG_NOGRAPHIC, !pc->config.has_vga) &&
-           fw_cfg_add_i16(fw, FW_CFG_BOOT_MENU, 0) && fw_cfg_add_i32(fw, FW_CFG_IRQ0_OVERRIDE, 1) &&
-           fw_cfg_add_file(fw, "etc/e820", &e820, sizeof e820) &&
-           fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states);
+           fw_cfg_add_i16(fw, FW_CFG_BOOT_MENU, pc->config.has_boot_menu) &&
+           fw_cfg_add_i32(fw, FW_CFG_IRQ0_OVERRIDE, 1) && fw_cfg_add_file(fw, "etc/e820", &e820, sizeof e820) &&
+           fw_cfg_add_file(fw, "etc/system-states", system_states, sizeof system_states) &&
+           (pc->config.boot_menu_ms == 0 || fw_cfg_add_file(fw, "etc/boot-menu-wait", menu_wait, sizeof menu_wait)) &&
+           (pc->config.boot_retry_ms == 0 || fw_cfg_add_file(fw, "etc/boot-fail-wait", fail_wait, sizeof fail_wait));
 }
 
-/* CMOS as AT firmware defines it; sizes in KiB or 64 KiB, and the boot order (hard disk, floppy, CD). */
+/* CMOS as AT firmware defines it; sizes in KiB or 64 KiB. */
 static void fill_cmos(struct pc *pc)
 {
     uint64_t ram = pc->config.ram_bytes;
@@ -509,13 +544,25 @@ static void fill_cmos(struct pc *pc)
         {0x31, (uint8_t)(extended >> 8)},
         {0x34, (uint8_t)high},
         {0x35, (uint8_t)(high >> 8)},
-        {0x38, 0x31},
-        {0x3d, 0x12},
         {0x5f, 0}, /* further processors */
     };
 
     for (unsigned i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
         rtc146818_set_cmos(pc->rtc, bytes[i][0], bytes[i][1]);
+}
+
+/* Floppy drives: types, and how many. Before the drives are known there are none. */
+static void fill_cmos_floppies(struct pc *pc)
+{
+    unsigned a = fdc82078_drive_type(pc->fdc, 0), b = fdc82078_drive_type(pc->fdc, 1);
+    uint8_t equipment = rtc146818_get_cmos(pc->rtc, CMOS_EQUIPMENT);
+
+    if (a || b)
+        equipment |= 0x01;
+    if (a && b)
+        equipment |= 0x40;
+    rtc146818_set_cmos(pc->rtc, CMOS_FLOPPY_TYPES, (uint8_t)(a << 4 | b));
+    rtc146818_set_cmos(pc->rtc, CMOS_EQUIPMENT, equipment);
 }
 
 /* fw_cfg keys of the kernel's pieces: board-specific, clear of those that QEMU uses. */
@@ -524,19 +571,19 @@ static void fill_cmos(struct pc *pc)
 static bool add_kernel(struct pc *pc, char *error, size_t error_size)
 {
     static const char bootorder[] = "/rom@genroms/morph86-kernel.rom\n";
-    struct kernel_image image;
+    struct kernel_image *image = &pc->kernel;
     uint8_t rom[KERNEL_ROM_MAX];
     size_t rom_len;
     bool added = true;
 
-    if (!kernel_image_load(&image, pc->config.kernel_path, pc->config.initrd_path, pc->config.append,
+    if (!kernel_image_load(image, pc->config.kernel_path, pc->config.initrd_path, pc->config.append,
                            pc->config.ram_bytes, error, error_size))
         return false;
-    rom_len = kernel_rom_build(&image, KERNEL_FIRST_KEY, rom);
-    for (unsigned i = 0; i < image.n_pieces && added; i++)
-        added = fw_cfg_add_bytes(pc->fw_cfg, (uint16_t)(KERNEL_FIRST_KEY + i), image.piece[i].bytes,
-                                 image.piece[i].len_bytes);
-    kernel_image_release(&image);
+    rom_len = kernel_rom_build(image, KERNEL_FIRST_KEY, rom);
+    for (unsigned i = 0; i < image->n_pieces && added; i++)
+        added = fw_cfg_add_source(pc->fw_cfg, (uint16_t)(KERNEL_FIRST_KEY + i),
+                                  (struct fw_cfg_source){.read = kernel_piece_read, .opaque = &image->piece[i]},
+                                  (uint32_t)image->piece[i].len_bytes);
     added = added && fw_cfg_add_file(pc->fw_cfg, "genroms/morph86-kernel.rom", rom, rom_len) &&
             fw_cfg_add_file(pc->fw_cfg, "bootorder", bootorder, sizeof bootorder);
     if (!added)
@@ -572,6 +619,12 @@ static bool create_chips(struct pc *pc)
     if (!(pc->fpu_error = fpu_error_create(isa_irq[IRQ_FPU])))
         return false;
     bus_map_ports(bus, 0xf0, 2, &fpu_error_ops, pc->fpu_error);
+
+    if (!(pc->dma = dma8237_create(bus)))
+        return false;
+    bus_map_ports(bus, 0x00, 16, &dma8237_low_ops, pc->dma);
+    bus_map_ports(bus, 0xc0, 32, &dma8237_high_ops, pc->dma);
+    bus_map_ports(bus, 0x80, 16, &dma8237_page_ops, pc->dma);
 
     pit_out[0] = isa_irq[IRQ_PIT];
     if (!(pc->pit = pit8254_create(clock, pit_out)) || !(pc->port61 = port61_create(clock, pc->pit)))
@@ -636,6 +689,21 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0xb2, 2, &piix4_pm_apm_ops, pc->pm);
     bus_map_ports(bus, 0xafe0, 4, &piix4_pm_gpe_ops, pc->pm);
 
+    if (!(pc->fdc = fdc82078_create(clock, isa_irq[IRQ_FDC], dma8237_channel(pc->dma, DMA_FDC))))
+        return false;
+    bus_map_ports(bus, 0x3f0, 6, &fdc82078_ops, pc->fdc);
+    bus_map_ports(bus, 0x3f7, 1, &fdc82078_dir_ops, pc->fdc);
+    for (unsigned i = 0; i < PC_FLOPPIES; i++) {
+        struct host_block *floppy = pc->config.floppy[i];
+
+        if (!pc->config.has_floppy[i])
+            continue;
+        fdc82078_add_drive(pc->fdc, i, floppy ? fdc82078_type_for(floppy->n_sectors) : FDC82078_1440K);
+        if (floppy)
+            fdc82078_insert(pc->fdc, i, floppy);
+    }
+    fill_cmos_floppies(pc);
+
     for (unsigned i = 0; i < 2; i++) {
         if (!(pc->ide[i] = ide_create(&isa_irq[ide[i].irq])))
             return false;
@@ -650,7 +718,9 @@ static bool create_chips(struct pc *pc)
         char serial_number[] = "MORPH86-0";
 
         serial_number[sizeof serial_number - 2] = (char)('0' + i);
-        if (pc->config.disk[i])
+        if (pc->config.is_cdrom[i])
+            ide_attach_cdrom(pc->ide[i / 2], i % 2, pc->config.disk[i], serial_number);
+        else if (pc->config.disk[i])
             ide_attach_disk(pc->ide[i / 2], i % 2, pc->config.disk[i], serial_number);
     }
 
@@ -720,6 +790,7 @@ struct pc *pc_create(const struct pc_config *config, char *error, size_t error_s
     /* The processor first: chips drive its pins as soon as they exist. */
     if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)))
         goto fail;
+    pc->boots_once = config->boot_once[0];
     board_reset(pc);
     return pc;
 fail:
@@ -738,6 +809,7 @@ void pc_destroy(struct pc *pc)
     piix3_ide_destroy(pc->piix3_ide);
     for (unsigned i = 0; i < 2; i++)
         ide_destroy(pc->ide[i]);
+    fdc82078_destroy(pc->fdc);
     piix4_pm_destroy(pc->pm);
     piix3_destroy(pc->piix3);
     i440fx_destroy(pc->i440fx);
@@ -751,11 +823,13 @@ void pc_destroy(struct pc *pc)
     rtc146818_destroy(pc->rtc);
     port61_destroy(pc->port61);
     pit8254_destroy(pc->pit);
+    dma8237_destroy(pc->dma);
     fpu_error_destroy(pc->fpu_error);
     pic8259_pair_destroy(pc->pic);
     bus_destroy(pc->bus);
     phys_destroy(pc->phys);
     free(pc->nic_firmware);
+    kernel_image_release(&pc->kernel);
     free(pc->vga_firmware);
     free(pc->firmware);
     free(pc);
@@ -795,6 +869,9 @@ struct pc_parts pc_parts(const struct pc *pc)
                              .pic = pc->pic,
                              .kbc = pc->kbc,
                              .pci = pc->pci,
+                             .dma = pc->dma,
+                             .fdc = pc->fdc,
+                             .ide = {pc->ide[0], pc->ide[1]},
                              .vga = pc->vga};
 }
 

@@ -15,6 +15,7 @@
 
 #define PC_SERIAL_LINES 4
 #define PC_IDE_DISKS    4
+#define PC_FLOPPIES     2
 
 struct pc;
 
@@ -29,6 +30,14 @@ struct pc_config {
     struct host_char *serial[PC_SERIAL_LINES];      /* NULL: no such line. All owned by the caller. */
     struct host_char *debugcon;                     /* ports E9 and 402 */
     struct host_block *disk[PC_IDE_DISKS];
+    bool is_cdrom[PC_IDE_DISKS];            /* a CD-ROM drive; its disk[] may be NULL */
+    struct host_block *floppy[PC_FLOPPIES]; /* NULL: empty drive; an image that is too large leaves the drive out */
+    bool has_floppy[PC_FLOPPIES];
+    char boot_order[4], boot_once[4]; /* letters as in -boot: a b floppy, c disk, d CD, n network; boot_once for the
+                                         first boot only, if it is not empty */
+    bool has_boot_menu;
+    uint16_t boot_menu_ms;  /* how long it waits for a key; 0: the firmware's choice */
+    uint32_t boot_retry_ms; /* how long the firmware waits when nothing boots; 0: its choice */
     struct host_net *nic;       /* network card's cable; NULL: no card */
     uint8_t mac[6];             /* its address */
     const char *nic_rom_path;   /* option ROM; NULL: the distribution's, if it is installed */
@@ -74,6 +83,9 @@ struct pc_parts {
     struct pic8259_pair *pic;
     struct kbc8042 *kbc;
     struct pci_bus *pci;
+    struct dma8237 *dma;
+    struct fdc82078 *fdc;
+    struct ide_channel *ide[2];
     struct vga *vga;
 };
 struct pc_parts pc_parts(const struct pc *pc);

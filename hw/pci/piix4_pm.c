@@ -1,10 +1,12 @@
 /*
  * Intel 82371AB power management and SMBus. Source: Intel 290562, "82371AB (PIIX4)", chapters "Power Management
  * Register Descriptions" and "Power Management I/O Space Registers"; ACPI 1.0b, "ACPI Hardware Specification", for what
- * an event register does. Deviates: the general purpose events lie at ports of their own and have no source, and
- * commands F1 and F0 at APMC turn SCI_EN on and off without SMM's help, both as firmware for this board expects. Device
- * monitors, clock control and GPIO are absent: their ports read as 0. Only APMC raises SMI#, which is not held back by
- * EOS. A 4 second press of the button is one press. The SMBus has no devices, and a transaction takes no time.
+ * an event register does.
+ * Deviates: the general purpose events lie at ports of their own and have no source, commands F1 and F0 at APMC turn
+ * SCI_EN on and off without SMM's help, and GLBCTL's SMI_EN holds nothing back, all as firmware for this board expects
+ * (it resumes from S3 with SMM before it maps these ports). Device monitors, clock control and GPIO are absent: their
+ * ports read as 0. Only APMC raises SMI#, whatever EOS says. A 4 second press of the button is one press. The SMBus has
+ * no devices, and a transaction takes no time.
  */
 #include "hw/pci/piix4_pm.h"
 
@@ -52,7 +54,6 @@ enum {                  /* PM I/O space, dwords */
 enum { SUS_TYP_S5 = 0, SUS_TYP_S3 = 1, SUS_TYP_S4 = 2 }; /* by the firmware's tables, not by the chip's own numbers */
 
 #define PM_GLBSTS_APM    (1u << 5)
-#define PM_GLBCTL_SMI_EN (1u << 0)
 #define PM_TIMER_MASK    0xffffffu
 #define PM_TIMER_TOP_BIT 23 /* its every change sets TMROF_STS */
 
@@ -322,8 +323,7 @@ static void apm_write(void *self, uint32_t offset, uint32_t value, unsigned widt
         else
             pm->pm1_cnt &= (uint16_t)~PM_CNT_SCI_EN;
         update(pm);
-    } else if (pm->board.has_smm && (pm->pci.config[PM_DEVACTB_APMC_BYTE] & PM_APMC_EN) &&
-               (pm->glbctl & PM_GLBCTL_SMI_EN)) {
+    } else if (pm->board.has_smm && (pm->pci.config[PM_DEVACTB_APMC_BYTE] & PM_APMC_EN)) {
         pm->glbsts |= PM_GLBSTS_APM;
         pm->board.smi(pm->board.opaque);
     }

@@ -62,16 +62,16 @@ enum oracle_kind {
     KIND_STRING,
     KIND_XLAT,
     KIND_MASKMOV,
-    KIND_JUMP,     /* near, target in the instruction */
-    KIND_JUMP_RM,  /* near, target in register or memory; CALL too */
+    KIND_JUMP,    /* near, target in the instruction */
+    KIND_JUMP_RM, /* near, target in register or memory; CALL too */
     KIND_RET,
     KIND_FAR_IMM,
     KIND_FAR_MEM,
-    KIND_FAR_RET,  /* RETF, IRET */
-    KIND_STACK,    /* PUSH, POP and the like */
-    KIND_FRAME,    /* ENTER, LEAVE */
+    KIND_FAR_RET, /* RETF, IRET */
+    KIND_STACK,   /* PUSH, POP and the like */
+    KIND_FRAME,   /* ENTER, LEAVE */
     KIND_POPF,
-    KIND_SREG,     /* the operand is a selector to load */
+    KIND_SREG, /* the operand is a selector to load */
     KIND_POP_SREG,
     KIND_FAR_LOAD, /* LDS and friends */
     KIND_SELECTOR, /* LAR, LSL, VERR, VERW: a selector to look at */
@@ -97,9 +97,9 @@ struct oracle_form {
     bool opsize32;
     bool is_mem;
     bool uses_stack;
-    bool allows_lock_ud; /* LOCK on this form is #UD and worth trying */
-    uint16_t mem_bytes;  /* accessed at the effective address; 0: none */
-    uint32_t faults;     /* bit n: vector n must be seen */
+    bool allows_lock_ud;       /* LOCK on this form is #UD and worth trying */
+    uint16_t mem_bytes;        /* accessed at the effective address; 0: none */
+    uint32_t faults;           /* bit n: vector n must be seen */
     uint32_t flags_0, flags_1; /* EFLAGS that must be seen 0, seen 1 */
     char name[72];
 };
@@ -120,12 +120,17 @@ enum oracle_aspect {
     ASPECT_FX_POINTERS,     /* FOP, FIP, FCS, FDP, FDS of the register state, unless an exception is pending */
     ASPECT_MEMORY_POINTERS, /* the same in the image that the instruction stored */
     ASPECT_MEMORY_BYTES,    /* bytes [first, last] of what it stored */
-    ASPECT_X87_STATE,       /* TOP and tags */
-    ASPECT_FAULT,           /* the host reports vector `first` where the SDM wants vector `last` */
-    ASPECT_FLAGS,           /* EFLAGS in `first` */
+    ASPECT_X87_STATE,       /* TOP, tags and registers; #MF that we report */
+    /* Only when the instruction faults: */
+    ASPECT_FAULT,         /* the host may report a vector of set `first` where we report one of set `last` */
+    ASPECT_FAULT_ADDRESS, /* which of several inaccessible bytes CR2 names, and the error code */
+    ASPECT_FAULT_STORES,  /* memory: stores that came before the one that faults */
+    ASPECT_FAULT_LOADS,   /* registers loaded before the access that faults */
+    ASPECT_FAULT_FLAGS,   /* OSZAPC */
+    ASPECT_FAULT_X87,     /* TOP, tags and registers */
 };
 struct oracle_difference {
-    const char *name; /* row name; NULL: every form */
+    const char *name;     /* row name; NULL: every form */
     uint8_t vendor, form; /* form: enum interp_form, FORMS for both */
     enum oracle_aspect aspect;
     uint32_t first, last;
@@ -150,7 +155,7 @@ enum oracle_slot {
     SLOT_STACK_DOWN32,
     SLOT_CODE_SMALL32, /* limit 3FFF */
     SLOT_CODE_SMALL16,
-    SLOT_CODE_ONLY,   /* execute-only */
+    SLOT_CODE_ONLY, /* execute-only */
     SLOT_CODE_ABSENT,
     SLOT_CONFORMING_ABSENT,
     SLOT_EMPTY, /* inside the LDT, all zeros */
@@ -160,8 +165,8 @@ enum oracle_slot {
 
 struct oracle_slot_info {
     const char *name;
-    uint8_t window;  /* what lies below it */
-    uint8_t type;    /* descriptor type without A */
+    uint8_t window; /* what lies below it */
+    uint8_t type;   /* descriptor type without A */
     bool big, present;
     bool is_wild;    /* reaches memory that is not ours: addresses must be under control */
     uint32_t delta;  /* base - base of the window; FLAT: base is 0 */
@@ -193,7 +198,7 @@ struct oracle_case {
     const struct oracle_form *form;
     const struct oracle_insn *insn;
     struct host_state state;
-    uint32_t operand;      /* linear address of the memory operand, if there is one */
+    uint32_t operand; /* linear address of the memory operand, if there is one */
     uint32_t operand_bytes;
     struct oracle_region region[8];
     unsigned n_regions;
@@ -225,11 +230,11 @@ struct oracle_machine {
     struct cpu *cpu;
     struct cpu_model model;
     struct cpu_board board;
-    uint32_t base[WINDOWS];     /* linear */
-    uint8_t *guest[WINDOWS];    /* the interpreter's memory */
+    uint32_t base[WINDOWS];  /* linear */
+    uint8_t *guest[WINDOWS]; /* the interpreter's memory */
     uint8_t *background[WINDOWS];
     struct segment segment[SLOTS];
-    uint32_t guest_eip;         /* where the last instruction's bytes lie in the guest's code window */
+    uint32_t guest_eip; /* where the last instruction's bytes lie in the guest's code window */
     unsigned guest_code_len;
 };
 
@@ -255,11 +260,13 @@ bool oracle_memory_is_pristine(struct oracle_machine *m, uint32_t *linear);
 /* ---- comparison ---- */
 
 struct oracle_tally {
-    uint64_t cases, mismatches;
+    uint64_t cases, completed, mismatches;
     uint32_t faults, flags_0, flags_1; /* seen on the host */
+    uint32_t x87_raised, sse_raised;   /* exception flags that were clear before */
 };
 
-/* Compares and adds to the tally. On a difference writes lines that say what differs into `text`. */
+/* Compares, adds the case and what was seen to the tally. On a difference writes lines that say what differs into
+ * `text`. */
 bool oracle_compare(struct oracle_machine *m, const struct oracle_case *c, const struct oracle_result *host,
                     const struct oracle_result *guest, struct oracle_tally *tally, char *text, size_t size);
 /* The whole case: disassembly, state before and after. */

@@ -1,7 +1,8 @@
 /* The start of every bench program, its system calls and the few library functions the compiler may call.
  *
- * Usage of a program: NAME COUNT. It prints "@B", does COUNT units, prints "@E CHECKSUM" (or "@E differs" when two units disagree), and
- * ends when its standard input does: so the harness can still read the processor time of a program that runs natively. */
+ * Usage of a program: NAME COUNT. It prints "@B", does COUNT units, prints "@E CHECKSUM" (or "@E differs" when two
+ * units disagree), and ends when its standard input does: so the harness can still read the processor time of a program
+ * that runs natively. */
 #include "rt.h"
 
 static uint32_t *start_stack;
@@ -237,9 +238,7 @@ void on_signal(int number, void (*handler)(int))
     must(sys4(SYS_RT_SIGACTION, number, (long)&action, 0, 8), "sigaction");
 }
 
-__attribute__((weak)) void bench_setup(void)
-{
-}
+__attribute__((weak)) void bench_setup(void) {}
 
 static uint32_t parse_count(const char *text)
 {

@@ -1,7 +1,8 @@
 /* What a bench program stands on: no C library, so that plain gcc -m32 builds it everywhere.
  *
- * A program supplies bench_unit(), one unit of work of a few milliseconds that always does the same and returns the same checksum, and
- * perhaps bench_setup(), which runs before the clock starts. rt.c repeats the unit as often as the harness asks. */
+ * A program supplies bench_unit(), one unit of work of a few milliseconds that always does the same and returns the
+ * same checksum, and perhaps bench_setup(), which runs before the clock starts. rt.c repeats the unit as often as the
+ * harness asks. */
 #ifndef BENCH_RT_H
 #define BENCH_RT_H
 
@@ -9,7 +10,7 @@
 #include <stdint.h>
 
 #define NOINLINE __attribute__((noinline))
-#define UNUSED __attribute__((unused))
+#define UNUSED   __attribute__((unused))
 
 uint32_t bench_unit(void);
 void bench_setup(void);

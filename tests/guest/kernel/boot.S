@@ -101,3 +101,5 @@ message:
     .asciz "not ok boot sector: disk error\n"
     .org boot + 510
     .word 0xaa55
+
+    .section .note.GNU-stack, "", @progbits

@@ -112,8 +112,10 @@ common_call:
     popad
     ret
 
-/* Back to the interrupted code: on_event() has moved raw.esp past an error code. eax: 1 through IRETD, 2 through IRET. */
+/* Back to the interrupted code: on_event() has moved raw.esp past an error code. eax: 1 through IRETD, 2 through IRET, 3 in real mode. */
 resume:
+    cmp eax, 3
+    je resume_real
     cmp eax, 2
     lss esp, [raw_stack]
     mov es, word ptr [raw + R_ES]
@@ -130,6 +132,10 @@ resume:
     je 1f
     iretd
 1:  iretw
+resume_real:
+    mov byte ptr [real_resume], 1
+    lea esi, [raw]
+    jmp to_real
 
     .data
     .balign 4
@@ -146,7 +152,7 @@ in_stack:
 /* ---- protected-mode stubs: also reachable through 16-bit gates, so they lie in the low segment ---- */
     .section .low, "ax"
     .global stub_protected, stub_real, low_start
-low_start:
+low_start: /* = SNIPPET_BASE */
     .code32
     .balign 16
 stub_protected:
@@ -154,13 +160,11 @@ stub_protected:
     .rept VECTORS
     .balign 16
     push vector
-    .byte 0x2e
-    jmp dword ptr cs:[to_common]
+    .byte 0xea /* far: the 16-bit gates come through a code segment with another base */
+    .long common_protected
+    .word CODE32(0)
     .set vector, vector + 1
     .endr
-    .balign 4
-to_common:
-    .long common_protected
 
 /* ---- real mode ---- */
     .global enter_real
@@ -169,11 +173,13 @@ to_common:
 enter_real:
     pushad
     mov dword ptr [harness_esp], esp
+    mov byte ptr [real_resume], 0
     lea esi, [in]
+to_real: /* esi: the registers */
     lea edi, [low_in]
     mov ecx, 16
     rep movsd
-    jmp SEG_CODE16(0), offset 1f - SNIPPET_BASE
+    jmp SEG_CODE16(0), offset 1f - low_start
     .code16
 1:  mov ax, SEG_REAL_DATA
     mov ds, ax
@@ -184,25 +190,27 @@ enter_real:
     mov eax, cr0
     and al, 0xfe
     mov cr0, eax
-    jmp SNIPPET_BASE >> 4, offset 2f - SNIPPET_BASE
-2:  lidt cs:[real_idtr - SNIPPET_BASE]
-    lss esp, cs:[low_in + R_ESP - SNIPPET_BASE] /* offset first: the selector follows below */
-    mov ss, word ptr cs:[low_in + R_SS - SNIPPET_BASE]
-    mov esp, dword ptr cs:[low_in + R_ESP - SNIPPET_BASE]
-    push word ptr cs:[low_in + R_EFLAGS - SNIPPET_BASE]
-    push word ptr cs:[low_in + R_CS - SNIPPET_BASE]
-    push word ptr cs:[low_in + R_EIP - SNIPPET_BASE]
-    mov ds, word ptr cs:[low_in + R_DS - SNIPPET_BASE]
-    mov es, word ptr cs:[low_in + R_ES - SNIPPET_BASE]
-    mov fs, word ptr cs:[low_in + R_FS - SNIPPET_BASE]
-    mov gs, word ptr cs:[low_in + R_GS - SNIPPET_BASE]
-    mov eax, dword ptr cs:[low_in + R_EAX - SNIPPET_BASE]
-    mov ecx, dword ptr cs:[low_in + R_ECX - SNIPPET_BASE]
-    mov edx, dword ptr cs:[low_in + R_EDX - SNIPPET_BASE]
-    mov ebx, dword ptr cs:[low_in + R_EBX - SNIPPET_BASE]
-    mov ebp, dword ptr cs:[low_in + R_EBP - SNIPPET_BASE]
-    mov esi, dword ptr cs:[low_in + R_ESI - SNIPPET_BASE]
-    mov edi, dword ptr cs:[low_in + R_EDI - SNIPPET_BASE]
+    jmp SNIPPET_BASE >> 4, offset 2f - low_start
+2:  lidt cs:[real_idtr - low_start]
+    mov ss, word ptr cs:[low_in + R_SS - low_start]
+    mov esp, dword ptr cs:[low_in + R_ESP - low_start]
+    cmp byte ptr cs:[real_resume - low_start], 0
+    jne 3f
+    push word ptr cs:[low_in + R_EFLAGS - low_start]
+    push word ptr cs:[low_in + R_CS - low_start]
+    push word ptr cs:[low_in + R_EIP - low_start]
+3:
+    mov ds, word ptr cs:[low_in + R_DS - low_start]
+    mov es, word ptr cs:[low_in + R_ES - low_start]
+    mov fs, word ptr cs:[low_in + R_FS - low_start]
+    mov gs, word ptr cs:[low_in + R_GS - low_start]
+    mov eax, dword ptr cs:[low_in + R_EAX - low_start]
+    mov ecx, dword ptr cs:[low_in + R_ECX - low_start]
+    mov edx, dword ptr cs:[low_in + R_EDX - low_start]
+    mov ebx, dword ptr cs:[low_in + R_EBX - low_start]
+    mov ebp, dword ptr cs:[low_in + R_EBP - low_start]
+    mov esi, dword ptr cs:[low_in + R_ESI - low_start]
+    mov edi, dword ptr cs:[low_in + R_EDI - low_start]
     iretw
 
     .balign 16
@@ -210,32 +218,32 @@ stub_real:
     .set vector, 0
     .rept VECTORS
     .balign 16
-    mov word ptr cs:[low_raw + R_VECTOR - SNIPPET_BASE], vector
+    mov word ptr cs:[low_raw + R_VECTOR - low_start], vector
     jmp common_real
     .set vector, vector + 1
     .endr
 
 common_real:
-    mov dword ptr cs:[low_raw + R_EAX - SNIPPET_BASE], eax
-    mov dword ptr cs:[low_raw + R_ECX - SNIPPET_BASE], ecx
-    mov dword ptr cs:[low_raw + R_EDX - SNIPPET_BASE], edx
-    mov dword ptr cs:[low_raw + R_EBX - SNIPPET_BASE], ebx
-    mov dword ptr cs:[low_raw + R_ESP - SNIPPET_BASE], esp
-    mov dword ptr cs:[low_raw + R_EBP - SNIPPET_BASE], ebp
-    mov dword ptr cs:[low_raw + R_ESI - SNIPPET_BASE], esi
-    mov dword ptr cs:[low_raw + R_EDI - SNIPPET_BASE], edi
-    mov word ptr cs:[low_raw + R_ES - SNIPPET_BASE], es
-    mov word ptr cs:[low_raw + R_CS - SNIPPET_BASE], cs
-    mov word ptr cs:[low_raw + R_SS - SNIPPET_BASE], ss
-    mov word ptr cs:[low_raw + R_DS - SNIPPET_BASE], ds
-    mov word ptr cs:[low_raw + R_FS - SNIPPET_BASE], fs
-    mov word ptr cs:[low_raw + R_GS - SNIPPET_BASE], gs
+    mov dword ptr cs:[low_raw + R_EAX - low_start], eax
+    mov dword ptr cs:[low_raw + R_ECX - low_start], ecx
+    mov dword ptr cs:[low_raw + R_EDX - low_start], edx
+    mov dword ptr cs:[low_raw + R_EBX - low_start], ebx
+    mov dword ptr cs:[low_raw + R_ESP - low_start], esp
+    mov dword ptr cs:[low_raw + R_EBP - low_start], ebp
+    mov dword ptr cs:[low_raw + R_ESI - low_start], esi
+    mov dword ptr cs:[low_raw + R_EDI - low_start], edi
+    mov word ptr cs:[low_raw + R_ES - low_start], es
+    mov word ptr cs:[low_raw + R_CS - low_start], cs
+    mov word ptr cs:[low_raw + R_SS - low_start], ss
+    mov word ptr cs:[low_raw + R_DS - low_start], ds
+    mov word ptr cs:[low_raw + R_FS - low_start], fs
+    mov word ptr cs:[low_raw + R_GS - low_start], gs
     mov ax, SNIPPET_BASE >> 4
     mov ss, ax
-    mov sp, offset low_stack - SNIPPET_BASE
+    mov sp, offset low_stack - low_start
     pushfd
-    pop dword ptr cs:[low_raw + R_EFLAGS - SNIPPET_BASE]
-    lgdtd cs:[harness_gdtr - SNIPPET_BASE]
+    pop dword ptr cs:[low_raw + R_EFLAGS - low_start]
+    lgdtd cs:[harness_gdtr - low_start]
     mov eax, cr0
     or al, 1
     mov cr0, eax
@@ -267,9 +275,13 @@ harness_gdtr:
     .word GDT_ENTRIES * 8 - 1
     .long gdt
     .balign 4
+real_resume: /* the IRET frame lies on the stack already */
+    .long 0
 low_in:
     .fill 16, 4, 0
 low_raw:
     .fill 18, 4, 0
     .fill 16, 4, 0
 low_stack:
+
+    .section .note.GNU-stack, "", @progbits

@@ -32,7 +32,7 @@
 #define SEG_LDT 0x90
 #define SEG_TSS2 0x98     /* the second task, available */
 #define SEG_REAL_DATA 0xa0 /* base 0, limit FFFF: the way to real mode */
-#define SEG_TSS_OLD 0xa8  /* TSS busy nowhere: for task gates out of a case */
+#define SEG_LOW32 0xb0     /* 32-bit code with base SNIPPET_BASE: where 16-bit gates find the stubs */
 #define SLOT(i) (0x100 + 8 * (i)) /* free descriptors, i = 0..95 */
 #define GDT_ENTRIES 128
 #define LDT_ENTRIES 32

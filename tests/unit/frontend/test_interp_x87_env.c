@@ -303,8 +303,9 @@ static void saved_state_is_restored_and_saving_initializes(void **state)
         assert_int_equal(cpu->fpu.top, 0);
         assert_int_equal(cpu->fpu.opcode | cpu->fpu.ip_offset, 0);
         memset(cpu->fpu.reg, 0, sizeof cpu->fpu.reg);
-        cpu->fpu.opcode = before.opcode; /* not in the 16-bit image */
         assert_int_equal(run(cpu, &interp_frstor, in), NO_FAULT);
+        assert_int_equal(cpu->fpu.opcode, opsize32 ? before.opcode : 0); /* not in the 16-bit image */
+        cpu->fpu.opcode = before.opcode;
         assert_memory_equal(&cpu->fpu, &before, offsetof(struct fpu, mxcsr));
     }
 }

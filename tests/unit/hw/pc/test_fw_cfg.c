@@ -235,6 +235,58 @@ static void position_survives_save_and_load(void **state)
     assert_int_equal(next_byte(rig), 'E');
 }
 
+/* A source whose byte at n is derived from n; counts its calls, and fails beyond `readable`. */
+struct pattern {
+    unsigned calls;
+    uint32_t readable;
+};
+
+static uint8_t pattern_byte(uint32_t n)
+{
+    return (uint8_t)(n * 7 + (n >> 8));
+}
+
+static bool read_pattern(void *opaque, uint32_t offset, void *out, uint32_t len_bytes)
+{
+    struct pattern *pattern = opaque;
+
+    pattern->calls++;
+    if (offset + len_bytes > pattern->readable)
+        return false;
+    for (uint32_t i = 0; i < len_bytes; i++)
+        ((uint8_t *)out)[i] = pattern_byte(offset + i);
+    return true;
+}
+
+static void a_source_is_read_in_pieces_and_again_after_selecting(void **state)
+{
+    struct rig *rig = *state;
+    struct pattern pattern = {.readable = UINT32_MAX};
+
+    assert_true(fw_cfg_add_source(rig->fw, FW_CFG_KERNEL_DATA, (struct fw_cfg_source){.read = read_pattern, .opaque = &pattern}, 50000));
+    for (unsigned pass = 0; pass < 2; pass++) {
+        select_key(rig, FW_CFG_KERNEL_DATA);
+        for (uint32_t n = 0; n < 50000; n++)
+            assert_int_equal(next_byte(rig), pattern_byte(n));
+        assert_int_equal(next_byte(rig), 0);
+    }
+    assert_true(pattern.calls < 20);
+    assert_true(fw_cfg_add_bytes(rig->fw, FW_CFG_KERNEL_DATA, "x", 1));
+    select_key(rig, FW_CFG_KERNEL_DATA);
+    assert_int_equal(next_byte(rig), 'x');
+}
+
+static void a_source_that_cannot_be_read_gives_zeros(void **state)
+{
+    struct rig *rig = *state;
+    struct pattern pattern = {.readable = 16384};
+
+    assert_true(fw_cfg_add_source(rig->fw, FW_CFG_KERNEL_DATA, (struct fw_cfg_source){.read = read_pattern, .opaque = &pattern}, 20000));
+    select_key(rig, FW_CFG_KERNEL_DATA);
+    for (uint32_t n = 0; n < 20000; n++)
+        assert_int_equal(next_byte(rig), n < 16384 ? pattern_byte(n) : 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -249,6 +301,8 @@ int main(void)
         T(dma_goes_on_where_the_last_one_stopped),
         T(dma_outside_ram_and_writes_report_an_error),
         T(position_survives_save_and_load),
+        T(a_source_is_read_in_pieces_and_again_after_selecting),
+        T(a_source_that_cannot_be_read_gives_zeros),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
