@@ -26,7 +26,7 @@ run_part() {
         build_in build-asan all --preset sanitize
         ctest --test-dir build-asan --output-on-failure -j "$(nproc)" --timeout 3600 && summary sanitize "all tests, long boots too"
         ;;
-    mutants) tests/mutants/run.sh && summary mutants "every planted fault was caught" ;;
+    mutants) tests/mutants/run && summary mutants "every planted fault was caught" ;;
     coverage) tests/coverage.sh && summary coverage "see build-coverage/coverage.txt" ;;
     *) fail "'$1' is not a part; use insn, decode, udmap, sanitize, mutants, coverage or all" ;;
     esac

@@ -1,4 +1,5 @@
-/* Screens. See display.h. One view per driver; what is shared between its thread and the machine's is under its lock. */
+/* Screens. See display.h. One view per driver; what is shared between its thread and the machine's is under its lock.
+ */
 #include "ui/display.h"
 
 #include <dlfcn.h>
@@ -40,7 +41,7 @@ struct view {
     pthread_t thread;
     char failure[256]; /* written before EVENT_GONE */
 
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;                /* guards what follows */
     const struct display_driver *driver; /* NULL until it is loaded */
     struct display_frame frame;
     bool frame_is_new; /* and the driver has been woken for it */
@@ -149,8 +150,7 @@ static void link_type(struct display_link *link, const uint8_t *keys, unsigned n
 
 static void link_mouse(struct display_link *link, int dx, int dy, int dz, uint8_t buttons)
 {
-    push((struct view *)link,
-         &(struct event){.kind = EVENT_MOUSE, .dx = dx, .dy = dy, .dz = dz, .buttons = buttons});
+    push((struct view *)link, &(struct event){.kind = EVENT_MOUSE, .dx = dx, .dy = dy, .dz = dz, .buttons = buttons});
 }
 
 static void link_close(struct display_link *link)
@@ -200,8 +200,7 @@ static const struct display_driver *load_driver(const char *name, char *error, s
 static void *view_thread(void *opaque)
 {
     struct view *view = opaque;
-    const struct display_driver *driver =
-        load_driver(kind_name[view->spec.kind], view->failure, sizeof view->failure);
+    const struct display_driver *driver = load_driver(kind_name[view->spec.kind], view->failure, sizeof view->failure);
     const char *why = NULL;
 
     if (driver) {
@@ -300,8 +299,7 @@ static bool renew_title(struct displays *d)
     now = ts.tv_sec * NS_PER_SECOND + ts.tv_nsec;
     elapsed = now - d->looked_ns;
     if (!pc_is_stopped(m->pc) && d->looked_ns && elapsed > 0)
-        snprintf(speed, sizeof speed, ", %.0f MIPS",
-                 (double)(executed - d->executed_then) * 1000.0 / (double)elapsed);
+        snprintf(speed, sizeof speed, ", %.0f MIPS", (double)(executed - d->executed_then) * 1000.0 / (double)elapsed);
     d->looked_ns = now;
     d->executed_then = executed;
     snprintf(title, sizeof title, "morph86%s%.60s: %s%s", m->name ? " " : "", m->name ? m->name : "",

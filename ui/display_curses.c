@@ -53,27 +53,33 @@ static const struct {
     uint8_t key;
     char plain, shifted;
 } character_keys[] = {
-    {0x02, '1', '!'},  {0x03, '2', '@'}, {0x04, '3', '#'}, {0x05, '4', '$'},  {0x06, '5', '%'}, {0x07, '6', '^'},
-    {0x08, '7', '&'},  {0x09, '8', '*'}, {0x0a, '9', '('}, {0x0b, '0', ')'},  {0x0c, '-', '_'}, {0x0d, '=', '+'},
-    {0x10, 'q', 'Q'},  {0x11, 'w', 'W'}, {0x12, 'e', 'E'}, {0x13, 'r', 'R'},  {0x14, 't', 'T'}, {0x15, 'y', 'Y'},
-    {0x16, 'u', 'U'},  {0x17, 'i', 'I'}, {0x18, 'o', 'O'}, {0x19, 'p', 'P'},  {0x1a, '[', '{'}, {0x1b, ']', '}'},
-    {0x1e, 'a', 'A'},  {0x1f, 's', 'S'}, {0x20, 'd', 'D'}, {0x21, 'f', 'F'},  {0x22, 'g', 'G'}, {0x23, 'h', 'H'},
-    {0x24, 'j', 'J'},  {0x25, 'k', 'K'}, {0x26, 'l', 'L'}, {0x27, ';', ':'},  {0x28, '\'', '"'}, {0x29, '`', '~'},
-    {0x2b, '\\', '|'}, {0x2c, 'z', 'Z'}, {0x2d, 'x', 'X'}, {0x2e, 'c', 'C'},  {0x2f, 'v', 'V'}, {0x30, 'b', 'B'},
-    {0x31, 'n', 'N'},  {0x32, 'm', 'M'}, {0x33, ',', '<'}, {0x34, '.', '>'},  {0x35, '/', '?'}, {0x39, ' ', ' '},
+    {0x02, '1', '!'},  {0x03, '2', '@'}, {0x04, '3', '#'}, {0x05, '4', '$'}, {0x06, '5', '%'},  {0x07, '6', '^'},
+    {0x08, '7', '&'},  {0x09, '8', '*'}, {0x0a, '9', '('}, {0x0b, '0', ')'}, {0x0c, '-', '_'},  {0x0d, '=', '+'},
+    {0x10, 'q', 'Q'},  {0x11, 'w', 'W'}, {0x12, 'e', 'E'}, {0x13, 'r', 'R'}, {0x14, 't', 'T'},  {0x15, 'y', 'Y'},
+    {0x16, 'u', 'U'},  {0x17, 'i', 'I'}, {0x18, 'o', 'O'}, {0x19, 'p', 'P'}, {0x1a, '[', '{'},  {0x1b, ']', '}'},
+    {0x1e, 'a', 'A'},  {0x1f, 's', 'S'}, {0x20, 'd', 'D'}, {0x21, 'f', 'F'}, {0x22, 'g', 'G'},  {0x23, 'h', 'H'},
+    {0x24, 'j', 'J'},  {0x25, 'k', 'K'}, {0x26, 'l', 'L'}, {0x27, ';', ':'}, {0x28, '\'', '"'}, {0x29, '`', '~'},
+    {0x2b, '\\', '|'}, {0x2c, 'z', 'Z'}, {0x2d, 'x', 'X'}, {0x2e, 'c', 'C'}, {0x2f, 'v', 'V'},  {0x30, 'b', 'B'},
+    {0x31, 'n', 'N'},  {0x32, 'm', 'M'}, {0x33, ',', '<'}, {0x34, '.', '>'}, {0x35, '/', '?'},  {0x39, ' ', ' '},
 };
 
 static const struct {
     int code; /* of curses */
     uint8_t key;
 } function_keys[] = {
-    {KEY_UP, E0(0x48)},     {KEY_DOWN, E0(0x50)},  {KEY_LEFT, E0(0x4b)},   {KEY_RIGHT, E0(0x4d)},
-    {KEY_HOME, E0(0x47)},   {KEY_END, E0(0x4f)},   {KEY_PPAGE, E0(0x49)},  {KEY_NPAGE, E0(0x51)},
-    {KEY_IC, E0(0x52)},     {KEY_DC, E0(0x53)},    {KEY_BACKSPACE, 0x0e},  {KEY_ENTER, 0x1c},
-    {KEY_F(1), 0x3b},       {KEY_F(2), 0x3c},      {KEY_F(3), 0x3d},       {KEY_F(4), 0x3e},
-    {KEY_F(5), 0x3f},       {KEY_F(6), 0x40},      {KEY_F(7), 0x41},       {KEY_F(8), 0x42},
-    {KEY_F(9), 0x43},       {KEY_F(10), 0x44},     {KEY_F(11), 0x57},      {KEY_F(12), 0x58},
-    {KEY_SUSPEND, 0x2c},    {KEY_PRINT, KBC8042_KEY_PRINT_SCREEN},
+    {KEY_UP, E0(0x48)},    {KEY_DOWN, E0(0x50)},
+    {KEY_LEFT, E0(0x4b)},  {KEY_RIGHT, E0(0x4d)},
+    {KEY_HOME, E0(0x47)},  {KEY_END, E0(0x4f)},
+    {KEY_PPAGE, E0(0x49)}, {KEY_NPAGE, E0(0x51)},
+    {KEY_IC, E0(0x52)},    {KEY_DC, E0(0x53)},
+    {KEY_BACKSPACE, 0x0e}, {KEY_ENTER, 0x1c},
+    {KEY_F(1), 0x3b},      {KEY_F(2), 0x3c},
+    {KEY_F(3), 0x3d},      {KEY_F(4), 0x3e},
+    {KEY_F(5), 0x3f},      {KEY_F(6), 0x40},
+    {KEY_F(7), 0x41},      {KEY_F(8), 0x42},
+    {KEY_F(9), 0x43},      {KEY_F(10), 0x44},
+    {KEY_F(11), 0x57},     {KEY_F(12), 0x58},
+    {KEY_SUSPEND, 0x2c},   {KEY_PRINT, KBC8042_KEY_PRINT_SCREEN},
 };
 
 /* Adds the keys that make the character; false if there are none. */
@@ -210,7 +216,15 @@ static void prepare_colours(struct terminal *t)
 /* What a terminal without Unicode shows for a character. */
 static wchar_t plain_character(uint8_t c)
 {
-    static const char box[] = "|" "++++++" "|" "+++++++++" "-" "++++++++" "-" "+++++++++++++" "###"; /* B3 to DD */
+    static const char box[] = "|"
+                              "++++++"
+                              "|"
+                              "+++++++++"
+                              "-"
+                              "++++++++"
+                              "-"
+                              "+++++++++++++"
+                              "###"; /* B3 to DD */
 
     if (c >= 0x20 && c < 0x7f)
         return c;

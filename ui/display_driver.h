@@ -42,13 +42,14 @@ struct display_link {
     /* From now on `wake` is called, on any thread, when there is a new frame or the driver shall end. NULL: no more. */
     void (*set_wake)(struct display_link *link, void (*wake)(void *opaque), void *opaque);
     bool (*shall_end)(struct display_link *link);
-    /* Exchanges *frame, which the driver keeps and frees (all zero at first), for the newest one. False: nothing new. */
+    /* Exchanges *frame, which the driver keeps and frees (all zero at first), for the newest one. False: nothing new.
+     */
     bool (*take_frame)(struct display_link *link, struct display_frame *frame);
     void (*key)(struct display_link *link, uint8_t key, bool is_down); /* key numbers of kbc8042.h */
     /* Keys pressed together and let go, for hosts that see characters and no keys. */
     void (*type)(struct display_link *link, const uint8_t *keys, unsigned n_keys);
     void (*mouse)(struct display_link *link, int dx, int dy, int dz, uint8_t buttons); /* as kbc8042_mouse() */
-    void (*close)(struct display_link *link); /* the user wants to leave */
+    void (*close)(struct display_link *link);                                          /* the user wants to leave */
 };
 
 struct display_driver {

@@ -227,10 +227,10 @@ static void draw(const struct window *w)
     SDL_RenderClear(w->renderer);
     if (w->texture) {
         place = place_picture(w);
-        SDL_SetTextureScaleMode(w->texture, w->scale == DISPLAY_SCALE_SMOOTH ||
-                                                    (unsigned)place.w % w->texture_width != 0
-                                                ? SDL_ScaleModeLinear
-                                                : SDL_ScaleModeNearest);
+        SDL_SetTextureScaleMode(w->texture,
+                                w->scale == DISPLAY_SCALE_SMOOTH || (unsigned)place.w % w->texture_width != 0
+                                    ? SDL_ScaleModeLinear
+                                    : SDL_ScaleModeNearest);
         SDL_RenderCopy(w->renderer, w->texture, NULL, &place);
     }
     SDL_RenderPresent(w->renderer);
@@ -372,7 +372,8 @@ static void button_event(struct window *w, const SDL_MouseButtonEvent *e)
 static void window_event(struct window *w, const SDL_WindowEvent *e)
 {
     switch (e->event) {
-    case SDL_WINDOWEVENT_RESIZED: /* by the user or the window manager; our own SetWindowSize sends SIZE_CHANGED alone */
+    case SDL_WINDOWEVENT_RESIZED: /* by the user or the window manager; our own SetWindowSize sends SIZE_CHANGED alone
+                                   */
         if (!w->is_full_screen)
             w->is_resized_by_user = true;
         draw(w);
@@ -438,8 +439,7 @@ static bool open_window(struct window *w)
 {
     uint32_t flags = SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI;
 
-    w->window =
-        SDL_CreateWindow("morph86", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720, 400, flags);
+    w->window = SDL_CreateWindow("morph86", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720, 400, flags);
     if (!w->window)
         return false;
     if (w->link->options.uses_gpu)

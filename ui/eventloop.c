@@ -173,16 +173,21 @@ bool event_loop_start(struct event_loop *loop, void (*wake)(void *opaque), void 
     return loop->thread_runs;
 }
 
+void event_loop_stop(struct event_loop *loop)
+{
+    uint64_t one = 1;
+
+    if (loop->thread_runs && write(loop->quit_fd, &one, sizeof one) == sizeof one) {
+        pthread_join(loop->thread, NULL);
+        loop->thread_runs = false;
+    }
+}
+
 void event_loop_destroy(struct event_loop *loop)
 {
     if (!loop)
         return;
-    if (loop->thread_runs) {
-        uint64_t one = 1;
-
-        if (write(loop->quit_fd, &one, sizeof one) == sizeof one)
-            pthread_join(loop->thread, NULL);
-    }
+    event_loop_stop(loop);
     clock_on_rearm(loop->clock, NULL, NULL);
     for (struct event_source *source = loop->sources, *next; source; source = next) {
         next = source->next;

@@ -19,6 +19,8 @@ struct event_loop *event_loop_create(struct clock *clock);
 void event_loop_destroy(struct event_loop *loop);
 /* Starts the I/O thread; from now on `wake(opaque)` may be called. False with errno set on failure. */
 bool event_loop_start(struct event_loop *loop, void (*wake)(void *opaque), void *opaque);
+/* Ends the I/O thread: no more wake(). Sources stay until they are removed. */
+void event_loop_stop(struct event_loop *loop);
 
 /* Calls `ready` on the machine thread whenever `fd` is readable. Level-triggered, re-armed after each call while
  * wanted. A regular file is always readable. After event_source_remove() another watch may reuse the source, so

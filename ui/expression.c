@@ -101,7 +101,7 @@ static int64_t parse_unary(struct parser *p)
         advance(p);
         value = parse_unary(p);
         if (sign == '-')
-            value = (int64_t)-(uint64_t)value;
+            value = (int64_t) - (uint64_t)value;
         else if (sign == '~')
             value = ~value;
         break;
@@ -149,7 +149,7 @@ static int64_t parse_product(struct parser *p)
         else if (right == 0)
             return give_up(p, "division by zero");
         else if (right == -1) /* also INT64_MIN / -1, which the host's division would trap on */
-            value = op == '/' ? (int64_t)-(uint64_t)value : 0;
+            value = op == '/' ? (int64_t) - (uint64_t)value : 0;
         else
             value = op == '/' ? value / right : value % right;
     }

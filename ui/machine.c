@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "frontend/x86/cpu.h"
+#include "hw/block/fdc82078.h"
+#include "hw/block/ide.h"
 #include "hw/display/vga.h"
 #include "softmmu/phys.h"
+#include "ui/blockdev.h"
 
 #define VGA_WINDOW_FIRST 0xa0000u
 #define VGA_WINDOW_END   0xc0000u
@@ -29,6 +32,64 @@ void machine_quit(struct machine *machine)
 {
     pc_quit(machine->pc, EXIT_SUCCESS);
 }
+
+/* ---- media ---- */
+
+bool machine_eject(struct machine *machine, struct machine_drive *drive, bool force, char *error, size_t error_size)
+{
+    struct pc_parts parts = pc_parts(machine->pc);
+    struct host_block *block = *drive->block;
+
+    if (drive->kind == DRIVE_DISK) {
+        snprintf(error, error_size, "Device '%s' is not removable", drive->name);
+        return false;
+    }
+    if (drive->kind == DRIVE_FLOPPY) {
+        fdc82078_eject(parts.fdc, drive->unit);
+    } else if (!ide_cd_eject(parts.ide[drive->unit / 2], drive->unit % 2, force)) {
+        snprintf(error, error_size,
+                 "Device '%s' is locked and force was not specified, wait for tray to open and try again", drive->name);
+        return false;
+    }
+    *drive->block = NULL;
+    drive->path[0] = '\0';
+    if (block && !block->is_readonly)
+        block->flush(block);
+    if (block)
+        block->destroy(block);
+    return true;
+}
+
+bool machine_insert(struct machine *machine, struct machine_drive *drive, const char *path, char *error,
+                    size_t error_size)
+{
+    struct pc_parts parts = pc_parts(machine->pc);
+    struct host_block *block = NULL;
+    bool fits;
+
+    /* The same file again: ours must be closed first, or it would be in use. */
+    if (strcmp(path, drive->path) == 0 && !machine_eject(machine, drive, false, error, error_size))
+        return false;
+    if (drive->kind != DRIVE_DISK && !(block = blockdev_open_raw(path, drive->kind == DRIVE_CDROM, error, error_size)))
+        return false;
+    if (!machine_eject(machine, drive, false, error, error_size)) {
+        if (block)
+            block->destroy(block);
+        return false;
+    }
+    fits = drive->kind == DRIVE_FLOPPY ? fdc82078_insert(parts.fdc, drive->unit, block)
+                                       : ide_cd_insert(parts.ide[drive->unit / 2], drive->unit % 2, block);
+    if (!fits) {
+        snprintf(error, error_size, "'%s' does not fit into '%s'", path, drive->name);
+        block->destroy(block);
+        return false;
+    }
+    *drive->block = block;
+    snprintf(drive->path, sizeof drive->path, "%s", path);
+    return true;
+}
+
+/* ---- memory ---- */
 
 /* As wide as an aligned register may be: some devices answer only to their own width. Returns how many bytes it was. */
 static size_t read_device(const struct pc_parts *parts, uint64_t address, uint8_t *to, size_t len)

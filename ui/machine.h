@@ -10,11 +10,14 @@
 #include "ui/eventloop.h"
 #include "ui/typist.h"
 
+enum machine_drive_kind { DRIVE_DISK, DRIVE_CDROM, DRIVE_FLOPPY };
+
 struct machine_drive {
     const char *name; /* "ide0-hd0", as QEMU calls it */
-    const char *path; /* NULL: nothing inserted */
-    const char *format;
-    bool is_removable, is_readonly;
+    enum machine_drive_kind kind;
+    unsigned unit;             /* 0-3: primary master and slave, secondary master and slave; floppies 0 and 1 */
+    struct host_block **block; /* what is in it; whoever made the machine closes that at the end */
+    char path[1024];           /* empty: nothing is in it */
 };
 
 #define MACHINE_MAX_DRIVES 8
@@ -34,6 +37,12 @@ void machine_stop(struct machine *machine);
 void machine_continue(struct machine *machine);
 /* Ends the process with status 0, soon. */
 void machine_quit(struct machine *machine);
+
+/* Takes the medium out and closes its file. False: `error` says why not; without `force` a CD may be locked. */
+bool machine_eject(struct machine *machine, struct machine_drive *drive, bool force, char *error, size_t error_size);
+/* Puts the image `path` in, in place of what is there. False: `error` says why not. */
+bool machine_insert(struct machine *machine, struct machine_drive *drive, const char *path, char *error,
+                    size_t error_size);
 
 /* Guest-physical bytes as a processor would read them, but without touching the state of the display card. Other device
  * registers are read as by a guest. What is not there reads as ff. */

@@ -132,6 +132,9 @@ static void open_consoles(struct session *s)
         s->monitor_dev[i] = open_chardev(s, "-monitor", o->monitor[i]);
     if (o->nographic && o->n_monitors == 0 && !o->nodefaults && !s->chardevs.stdio_taken)
         s->monitor_dev[0] = open_chardev(s, "-nographic", "stdio");
+    s->config.has_parallel = o->parallel ? strcmp(o->parallel, "none") != 0 : !o->nodefaults;
+    if (o->parallel)
+        s->config.parallel = open_chardev(s, "-parallel", o->parallel);
     if (o->debugcon)
         s->config.debugcon = open_chardev(s, "-debugcon", o->debugcon);
 }
@@ -145,15 +148,16 @@ static void add_monitor(struct session *s, struct host_char *dev)
         fail("-monitor", "out of memory; close other programs");
 }
 
-static void add_drive(struct machine *m, const char *name, const struct drive_option *drive,
-                      const struct host_block *block, bool is_removable)
+static void add_drive(struct machine *m, const char *name, enum machine_drive_kind kind, unsigned unit,
+                      const struct drive_option *option, struct host_block **block)
 {
-    if (drive->is_there)
-        m->drive[m->n_drives++] = (struct machine_drive){.name = name,
-                                                         .path = block ? drive->file : NULL,
-                                                         .format = "raw",
-                                                         .is_removable = is_removable,
-                                                         .is_readonly = block && block->is_readonly};
+    struct machine_drive *drive = &m->drive[m->n_drives];
+
+    if (!option->is_there)
+        return;
+    m->n_drives++;
+    *drive = (struct machine_drive){.name = name, .kind = kind, .unit = unit, .block = block};
+    snprintf(drive->path, sizeof drive->path, "%s", option->file);
 }
 
 static void describe_machine(struct session *s)
@@ -170,11 +174,14 @@ static void describe_machine(struct session *s)
     m->typist = typist_create(s->clock, pc_parts(s->pc).kbc);
     if (!m->typist)
         fail(NULL, "out of memory; close other programs");
-    for (unsigned i = 0; i < PC_IDE_DISKS; i++)
-        add_drive(m, o->disks.ide[i].is_cdrom ? cdrom_name[i] : disk_name[i], &o->disks.ide[i], s->config.disk[i],
-                  o->disks.ide[i].is_cdrom);
+    for (unsigned i = 0; i < PC_IDE_DISKS; i++) {
+        const struct drive_option *option = &o->disks.ide[i];
+
+        add_drive(m, option->is_cdrom ? cdrom_name[i] : disk_name[i], option->is_cdrom ? DRIVE_CDROM : DRIVE_DISK, i,
+                  option, &s->config.disk[i]);
+    }
     for (unsigned i = 0; i < PC_FLOPPIES; i++)
-        add_drive(m, floppy_name[i], &o->disks.floppy[i], s->config.floppy[i], true);
+        add_drive(m, floppy_name[i], DRIVE_FLOPPY, i, &o->disks.floppy[i], &s->config.floppy[i]);
 }
 
 static void open_monitors(struct session *s)
@@ -270,6 +277,7 @@ static void open_network(struct session *s)
 
 static void close_all(struct session *s)
 {
+    event_loop_stop(s->loop); /* it wakes the machine, which ends now */
     displays_destroy(s->displays);
     for (unsigned i = 0; i < s->n_monitors; i++)
         monitor_destroy(s->monitor[i]);
@@ -281,6 +289,8 @@ static void close_all(struct session *s)
     for (unsigned i = 0; i < MAX_SERIAL; i++)
         if (s->config.serial[i])
             s->config.serial[i]->destroy(s->config.serial[i]);
+    if (s->config.parallel)
+        s->config.parallel->destroy(s->config.parallel);
     if (s->config.debugcon)
         s->config.debugcon->destroy(s->config.debugcon);
     for (unsigned i = 0; i < PC_IDE_DISKS; i++)

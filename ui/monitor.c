@@ -71,7 +71,6 @@ static void put_text(struct monitor *m, const char *text)
 
 /* ---- arguments ---- */
 
-
 static bool next_word(const char **at, char *word, size_t size)
 {
     size_t len = 0;
@@ -164,8 +163,7 @@ static const char *parse_arguments(struct monitor_call *call, const struct monit
             break;
         default:
             if (!next_word(&at, words + i * LINE_SIZE, LINE_SIZE)) {
-                snprintf(error, error_size, "%s: %s expected", row->name,
-                         *letter == 'F' ? "filename" : "string");
+                snprintf(error, error_size, "%s: %s expected", row->name, *letter == 'F' ? "filename" : "string");
                 return error;
             }
             break;
@@ -461,7 +459,7 @@ static void escape_sequence(struct monitor *m, uint8_t c)
     }
 }
 
-#define CTRL(letter) ((letter) & 0x1f)
+#define CTRL(letter) ((letter)&0x1f)
 
 static void key(struct monitor *m, uint8_t c)
 {

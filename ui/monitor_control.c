@@ -86,7 +86,7 @@ static void do_mouse_button(struct monitor_call *call)
 
 /* ---- media ---- */
 
-static const struct machine_drive *find_drive(struct monitor_call *call, const char *name)
+static struct machine_drive *find_drive(struct monitor_call *call, const char *name)
 {
     for (unsigned i = 0; i < call->machine->n_drives; i++)
         if (strcmp(call->machine->drive[i].name, name) == 0)
@@ -95,22 +95,24 @@ static const struct machine_drive *find_drive(struct monitor_call *call, const c
     return NULL;
 }
 
-static void refuse_medium(struct monitor_call *call, const char *name)
-{
-    const struct machine_drive *drive = find_drive(call, name);
-
-    if (drive && !drive->is_removable)
-        fprintf(call->out, "Error: Device '%s' is not removable\n", drive->name);
-}
-
 static void do_eject(struct monitor_call *call)
 {
-    refuse_medium(call, call->arg[1].text);
+    struct machine_drive *drive = find_drive(call, call->arg[1].text);
+    char error[300];
+
+    if (drive && !machine_eject(call->machine, drive, call->arg[0].is_given, error, sizeof error))
+        fprintf(call->out, "Error: %s\n", error);
 }
 
 static void do_change(struct monitor_call *call)
 {
-    refuse_medium(call, call->arg[0].text);
+    struct machine_drive *drive = find_drive(call, call->arg[0].text);
+    char error[1200];
+
+    if (call->arg[2].is_given && strcmp(call->arg[2].text, "raw") != 0)
+        fprintf(call->out, "Error: Unknown driver '%s'; images are raw\n", call->arg[2].text);
+    else if (drive && !machine_insert(call->machine, drive, call->arg[1].text, error, sizeof error))
+        fprintf(call->out, "Error: %s\n", error);
 }
 
 /* ---- screen ---- */

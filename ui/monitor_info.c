@@ -78,11 +78,21 @@ static const char *class_name(unsigned class_code)
         uint16_t code;
         const char *name;
     } names[] = {
-        {0x0001, "VGA controller"},    {0x0100, "SCSI controller"}, {0x0101, "IDE controller"},
-        {0x0200, "Ethernet controller"}, {0x0300, "VGA controller"}, {0x0380, "Display controller"},
-        {0x0401, "Audio controller"},  {0x0403, "Audio controller"}, {0x0500, "RAM controller"},
-        {0x0600, "Host bridge"},       {0x0601, "ISA bridge"},      {0x0604, "PCI bridge"},
-        {0x0680, "Bridge"},            {0x0c03, "USB controller"},  {0x0c05, "SMBus"},
+        {0x0001, "VGA controller"},
+        {0x0100, "SCSI controller"},
+        {0x0101, "IDE controller"},
+        {0x0200, "Ethernet controller"},
+        {0x0300, "VGA controller"},
+        {0x0380, "Display controller"},
+        {0x0401, "Audio controller"},
+        {0x0403, "Audio controller"},
+        {0x0500, "RAM controller"},
+        {0x0600, "Host bridge"},
+        {0x0601, "ISA bridge"},
+        {0x0604, "PCI bridge"},
+        {0x0680, "Bridge"},
+        {0x0c03, "USB controller"},
+        {0x0c05, "SMBus"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -182,15 +192,15 @@ static void info_block(struct monitor_call *call)
     for (unsigned i = 0; i < call->machine->n_drives; i++) {
         const struct machine_drive *drive = &call->machine->drive[i];
 
-        if (drive->path)
-            fprintf(call->out, "%s%s (#block%u): %s (%s%s)\n", i ? "\n" : "", drive->name, i, drive->path,
-                    drive->format, drive->is_readonly ? ", read-only" : "");
+        if (drive->path[0])
+            fprintf(call->out, "%s%s (#block%u): %s (raw%s)\n", i ? "\n" : "", drive->name, i, drive->path,
+                    *drive->block && (*drive->block)->is_readonly ? ", read-only" : "");
         else
             fprintf(call->out, "%s%s: [not inserted]\n", i ? "\n" : "", drive->name);
         fprintf(call->out, "    Attached to:      %s\n", drive->name);
-        if (drive->is_removable)
-            fprintf(call->out, "    Removable device: not locked, tray closed\n");
-        if (drive->path)
+        if (drive->kind != DRIVE_DISK)
+            fprintf(call->out, "    Removable device\n");
+        if (drive->path[0])
             fprintf(call->out, "    Cache mode:       writeback\n");
     }
 }

@@ -23,8 +23,8 @@ struct monitor_call {
 };
 
 /*
- * `args` has one letter per argument: / format, l number (an expression), s word, F file name, S rest of the line; -xs an
- * option -x WORD, -xb an option -x; a ? behind a letter makes it and all later ones optional.
+ * `args` has one letter per argument: / format, l number (an expression), s word, F file name, S rest of the line; -xs
+ * an option -x WORD, -xb an option -x; a ? behind a letter makes it and all later ones optional.
  */
 struct monitor_command {
     const char *name;   /* "print|p": any of these */

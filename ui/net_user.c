@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <slirp/libslirp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +288,19 @@ static void *slirp_thread(void *opaque)
     return NULL;
 }
 
+/* Signals are the main thread's: one that this thread took would end the process at once. */
+static bool start_thread(struct net_user *net)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    errno = pthread_create(&net->thread, NULL, slirp_thread, net);
+    net->thread_runs = errno == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return net->thread_runs;
+}
+
 /* ---- the card's side, on the machine thread ---- */
 
 static void net_user_send(struct host_net *self, const uint8_t *frame, size_t len_bytes)
@@ -535,9 +549,7 @@ struct host_net *net_user_create(struct event_loop *loop, const char *options, c
             return NULL;
         }
     }
-    errno = pthread_create(&net->thread, NULL, slirp_thread, net);
-    net->thread_runs = errno == 0;
-    if (!net->thread_runs) {
+    if (!start_thread(net)) {
         snprintf(error, error_size, "cannot start the network thread: %s; close other programs", strerror(errno));
         net_user_destroy(&net->host);
         return NULL;

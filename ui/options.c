@@ -173,6 +173,10 @@ static void set_boot(struct options *o, const char *text)
         fail("-boot %s", error);
 }
 
+static void set_parallel(struct options *o, const char *text)
+{
+    o->parallel = text;
+}
 static void set_debugcon(struct options *o, const char *text)
 {
     o->debugcon = text;
@@ -335,6 +339,7 @@ static const struct option_row {
     {GROUP_DISKS, "drive", "file=FILE,...", set_drive, "if=ide|floppy, index=, media=disk|cdrom, format=raw, readonly=on"},
     {GROUP_CONSOLES, "serial", "DEV", set_serial,
      "stdio, mon:stdio, file:PATH, unix:PATH or tcp:HOST:PORT with ,server=on,wait=off, null, none"},
+    {GROUP_CONSOLES, "parallel", "DEV", set_parallel, "printer on LPT1; devices as for -serial"},
     {GROUP_CONSOLES, "debugcon", "DEV", set_debugcon, "port E9 and the firmware's log on port 402"},
     {GROUP_CONSOLES, "nographic", NULL, set_nographic,
      "serial line and monitor on this terminal, no window; Ctrl-A c switches, Ctrl-A x leaves"},

@@ -22,6 +22,7 @@ struct options {
     struct disk_options disks;
     const char *serial[MAX_SERIAL]; /* chardev specs; NULL: none */
     unsigned n_serial;
+    const char *parallel; /* chardev spec of the printer; NULL: none; "none": no port */
     const char *debugcon; /* chardev spec for port E9 and SeaBIOS's 402 */
     const char *monitor[MAX_MONITORS];
     unsigned n_monitors;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define QUEUE_SIZE 1024u        /* power of two */
+#define QUEUE_SIZE 1024u           /* power of two */
 #define RETRY_NS   (5 * NS_PER_MS) /* while the keyboard's buffer is full */
 #define GAP_NS     (2 * NS_PER_MS) /* between a release and the next combination, for guests that poll */
 

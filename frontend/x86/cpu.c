@@ -15,7 +15,7 @@
 #define RESET_CS_BASE     0xffff0000u
 #define RESET_EIP         0xfff0u
 #define PAT_RESET         0x0007040600070406ull
-#define APIC_BASE_RESET   0xfee00100ull /* enabled bit is set by the board's LAPIC, if any; bit 8: boot processor */
+#define APIC_BASE_RESET   0xfee00100ull /* bit 8: boot processor */
 
 static void remapped(void *opaque)
 {
@@ -91,7 +91,8 @@ void cpu_reset(struct cpu *cpu)
     memset(cpu->dr, 0, sizeof cpu->dr);
     cpu->dr[6] = DR6_FIXED;
     cpu->dr[7] = DR7_FIXED;
-    cpu->msr = (struct cpu_msrs){.apic_base = APIC_BASE_RESET, .pat = PAT_RESET};
+    cpu->msr = (struct cpu_msrs){.pat = PAT_RESET};
+    cpu_set_apic_base(cpu, APIC_BASE_RESET | (cpu_model_has_apic(cpu->model) ? APIC_BASE_ENABLE : 0));
 
     if (cpu->fpu.ferr)
         cpu->board->ferr(cpu->board->opaque, false);

@@ -149,6 +149,7 @@ struct cpu_board {
     void (*shutdown)(void *opaque);            /* triple fault */
     uint64_t (*tsc)(void *opaque);             /* time-stamp counter before IA32_TSC offset */
     void (*smm)(void *opaque, bool active);    /* SMIACT#: SMRAM appears, A20 is not masked. May be NULL */
+    void (*apic_base)(void *opaque, uint64_t value); /* IA32_APIC_BASE after a write or reset. May be NULL */
 };
 
 struct cpu_smm {
@@ -183,6 +184,7 @@ struct cpu {
     uint32_t eflags;                           /* all but OSZAPC */
     const struct insn *insn;                   /* the instruction being executed */
     struct code_block *block;                  /* the block it belongs to; NULL outside blocks */
+    uintptr_t chain_stack_limit;               /* below it, chains of blocks return to the run loop (run.h) */
     enum mmu_view view;                        /* MMU_USER at CPL 3 */
     uint8_t cpl;                               /* 0 in real mode, 3 in virtual-8086 mode */
     _Atomic uint32_t events;                   /* enum cpu_event */

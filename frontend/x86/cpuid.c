@@ -12,7 +12,6 @@
 #include "frontend/x86/sys_internal.h"
 
 #define CLFLUSH_LINE_QWORDS 8u
-#define APIC_BASE_ENABLE    (1u << 11)
 
 /* ---- features ---- */
 
@@ -78,8 +77,9 @@ static bool is_absent_feature(const char *name)
 
 /* ---- models ---- */
 
-#define FEATURES_486     (CPUID_FPU | CPUID_VME | CPUID_PSE)
-#define FEATURES_PENTIUM (FEATURES_486 | CPUID_DE | CPUID_TSC | CPUID_MSR | CPUID_MCE | CPUID_CX8 | CPUID_MMX)
+#define FEATURES_486 (CPUID_FPU | CPUID_VME | CPUID_PSE)
+#define FEATURES_PENTIUM                                                                                               \
+    (FEATURES_486 | CPUID_DE | CPUID_TSC | CPUID_MSR | CPUID_MCE | CPUID_CX8 | CPUID_MMX | CPUID_APIC)
 #define FEATURES_PENTIUM2                                                                                              \
     (FEATURES_PENTIUM | CPUID_PAE | CPUID_SEP | CPUID_MTRR | CPUID_PGE | CPUID_MCA | CPUID_CMOV | CPUID_PAT |          \
      CPUID_PSE36 | CPUID_FXSR)
@@ -140,10 +140,8 @@ static uint32_t derive_isa_features(const struct cpu_model *m)
     for (size_t i = 0; i < sizeof from_edx / sizeof from_edx[0]; i++)
         if (m->cpuid_1_edx & from_edx[i].cpuid_bit)
             out |= 1u << from_edx[i].feature;
-    if (m->max_leaf)
-        out |= 1u << FEAT_CPUID;
-    if (m->family >= 5)
-        out |= 1u << FEAT_RSM;
+    if (m->max_leaf) /* CPUID and system management mode came to the 486 together, in its SL-enhanced models */
+        out |= 1u << FEAT_CPUID | 1u << FEAT_RSM;
     if (m->family >= 6)
         out |= 1u << FEAT_PMC | 1u << FEAT_NOPL;
     if (m->cpuid_1_ecx & CPUID_ECX_POPCNT)
@@ -224,6 +222,11 @@ bool cpu_model_parse(struct cpu_model *model, const char *text, char *error, siz
             return false;
     model->isa_features = derive_isa_features(model);
     return true;
+}
+
+bool cpu_model_has_apic(const struct cpu_model *model)
+{
+    return model->cpuid_1_edx & CPUID_APIC;
 }
 
 void cpu_model_list(FILE *out)

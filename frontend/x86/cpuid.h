@@ -27,6 +27,8 @@ struct cpu_model {
 /* Parses "-cpu" text: MODEL[,+feature|,-feature]...; 486, pentium, pentium2, pentium3, qemu32 (default), max is qemu32 plus all we
  * have. False: `error` holds one line that names the bad word and the remedy. */
 bool cpu_model_parse(struct cpu_model *model, const char *text, char *error, size_t error_size);
+/* The processor has a local APIC. */
+bool cpu_model_has_apic(const struct cpu_model *model);
 void cpu_model_list(FILE *out); /* -cpu help */
 struct cpuid_leaf cpuid_query(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
 

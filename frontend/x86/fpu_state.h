@@ -21,6 +21,13 @@ union xmm {
 
 /* The host's x87 as we left it. Its exception flags are always a subset of the guest's, see fpu_host.c. */
 struct fpu_host {
+    /* A memory operand on its way to the host instruction. Not a local of the handler, which then could not end in a
+     * jump to the next one. */
+    union {
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u64;
+    } operand;
     uint16_t control;  /* what it holds; 0 (no such control word): unknown, load it and clear the flags */
     uint8_t save[108]; /* its FNSAVE image after an operation raised an unmasked exception */
 };

@@ -78,7 +78,8 @@ static __attribute__((noinline)) void push_by_host(struct fpu *fpu, fpu_host_loa
             fpu_push(fpu);                                                                                             \
             fpu_clear_c1(fpu);                                                                                         \
         } else {                                                                                                       \
-            push_by_host(fpu, fpu_host_load_f##bits, &raw);                                                            \
+            fpu->host.operand.u##bits = raw;                                                                           \
+            push_by_host(fpu, fpu_host_load_f##bits, &fpu->host.operand);                                              \
         }                                                                                                              \
         NEXT(cpu, in);                                                                                                 \
     }                                                                                                                  \

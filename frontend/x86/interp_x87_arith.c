@@ -53,11 +53,10 @@ ALWAYS_INLINE void arith_memory(struct cpu *cpu, const struct insn *in, uint32_t
     static void name(struct cpu *cpu, const struct insn *in)                                                           \
     {                                                                                                                  \
         uint32_t offset = effective_offset(cpu, in);                                                                   \
-        uint##bits##_t raw;                                                                                            \
                                                                                                                        \
         FPU_BEGIN(cpu, in);                                                                                            \
-        raw = mem_read##bits(cpu, in->seg, offset);                                                                    \
-        arith_memory(cpu, in, offset, &raw, operate);                                                                  \
+        cpu->fpu.host.operand.u##bits = mem_read##bits(cpu, in->seg, offset);                                          \
+        arith_memory(cpu, in, offset, &cpu->fpu.host.operand, operate);                                                \
         NEXT(cpu, in);                                                                                                 \
     }                                                                                                                  \
     INTERP_ONE(name)
@@ -161,16 +160,15 @@ DEFINE_COMPARE(fucompp, 1, 2, fpu_host_ucom_st)
     {                                                                                                                  \
         struct fpu *fpu = &cpu->fpu;                                                                                   \
         uint32_t offset = effective_offset(cpu, in);                                                                   \
-        uint##bits##_t raw;                                                                                            \
         bool done;                                                                                                     \
                                                                                                                        \
         FPU_BEGIN(cpu, in);                                                                                            \
-        raw = mem_read##bits(cpu, in->seg, offset);                                                                    \
+        fpu->host.operand.u##bits = mem_read##bits(cpu, in->seg, offset);                                              \
         fpu_note_data(cpu, in, offset);                                                                                \
         if (unlikely(fpu_is_empty(fpu, 0)))                                                                            \
             done = compare_underflow(fpu);                                                                             \
         else                                                                                                           \
-            done = compare_done(fpu, compare(fpu, fpu_st(fpu, 0), &raw));                                              \
+            done = compare_done(fpu, compare(fpu, fpu_st(fpu, 0), &fpu->host.operand));                                \
         if (done && (pops))                                                                                            \
             fpu_pop(fpu);                                                                                              \
         NEXT(cpu, in);                                                                                                 \

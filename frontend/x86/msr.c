@@ -56,10 +56,16 @@ enum msr_index {
 #define MCG_BANKS        4u
 #define MCG_CAP_CTL      (1u << 8)
 #define APIC_BASE_BSP    (1u << 8)
-#define APIC_BASE_ENABLE (1u << 11)
 #define APIC_BASE_VALID  ((((uint64_t)1 << PHYS_ADDR_BITS) - 1) & ~(uint64_t)0x6ff)
 #define MISC_ENABLE_FAST 1u /* fast strings: always on */
 #define DEBUGCTL_VALID   0x7fu
+
+void cpu_set_apic_base(struct cpu *cpu, uint64_t value)
+{
+    cpu->msr.apic_base = value;
+    if (cpu->board->apic_base)
+        cpu->board->apic_base(cpu->board->opaque, value);
+}
 
 uint64_t cpu_tsc(struct cpu *cpu)
 {
@@ -261,7 +267,7 @@ static bool p6_write(struct cpu *cpu, uint32_t index, uint64_t value)
         check(cpu, !(value & ~APIC_BASE_VALID));
         if (!has(cpu, CPUID_APIC))
             value &= ~(uint64_t)APIC_BASE_ENABLE;
-        cpu->msr.apic_base = value;
+        cpu_set_apic_base(cpu, value);
         return true;
     case MSR_BIOS_SIGN_ID:
         cpu->msr.bios_sign_id = value;

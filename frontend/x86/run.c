@@ -166,6 +166,7 @@ void cpu_run(struct cpu *cpu)
     fpu_enter(cpu);
     if (setjmp(cpu->unwind))
         unwound(cpu);
+    cpu->chain_stack_limit = host_stack_pointer() - CHAIN_STACK_BYTES;
     for (;;) {
         cpu->insn = &between;
         if (needs_attention(cpu)) {

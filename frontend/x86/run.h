@@ -27,24 +27,38 @@ static inline __attribute__((always_inline)) void block_enter(struct cpu *cpu, s
 }
 
 /*
+ * How far the host stack may grow in a chain of handlers. Each handler's call of the next one is its last act, which an
+ * optimising compiler turns into a jump; where it does not (a handler with addressable locals, a debug build), a frame
+ * stays behind until the chain returns to the run loop.
+ */
+#define CHAIN_STACK_BYTES (256u << 10)
+
+static inline uintptr_t host_stack_pointer(void)
+{
+#ifdef __x86_64__
+    uintptr_t sp;
+
+    __asm__("movq %%rsp, %0" : "=r"(sp));
+    return sp;
+#else
+    return (uintptr_t)__builtin_frame_address(0);
+#endif
+}
+
+/*
  * At the end of a handler that set EIP and nothing else: goes on with the next block at once if it is known and nothing
- * needs attention; otherwise returns to the loop, which does the same with all the care. Only where the compiler turns
- * the call into a jump (INTERP_TAIL_CALLS, set by CMake for optimised builds), since the chain has no end.
+ * needs attention; otherwise returns to the loop, which does the same with all the care.
  */
 static inline __attribute__((always_inline)) void run_chain(struct cpu *cpu)
 {
-#ifdef INTERP_TAIL_CALLS
     if (!needs_attention(cpu)) {
         struct code_block *block = code_find_known(cpu);
 
-        if (__builtin_expect(block != NULL, 1)) {
+        if (__builtin_expect(block != NULL && host_stack_pointer() > cpu->chain_stack_limit, 1)) {
             block_enter(cpu, block);
             return;
         }
     }
-#else
-    (void)cpu;
-#endif
 }
 
 #endif

@@ -155,6 +155,12 @@ void tss_inner_stack(struct cpu *cpu, unsigned cpl, uint32_t ext, struct inner_s
 void task_switch_from(struct cpu *cpu, uint16_t tss_selector, enum task_switch_kind kind, bool has_error,
                       uint32_t error, uint32_t return_eip, uint32_t ext);
 
+/* ---- msr.c ---- */
+
+#define APIC_BASE_ENABLE (1u << 11)
+/* IA32_APIC_BASE, and tells the board. */
+void cpu_set_apic_base(struct cpu *cpu, uint64_t value);
+
 /* ---- control.c ---- */
 
 /* The CR4 bits this model has; 0: it has no CR4. */

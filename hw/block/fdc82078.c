@@ -26,7 +26,6 @@ enum { FDC_SRA, FDC_SRB, FDC_DOR, FDC_TDR, FDC_MSR_DSR, FDC_FIFO };
 
 #define CONFIG_EIS     0x40
 #define CONFIG_EFIFO   0x20 /* FIFO off */
-#define CONFIG_POLL    0x10 /* polling off */
 #define CONFIG_DEFAULT CONFIG_EFIFO
 #define CONFIG_LOCKED  0x2f /* what LOCK protects: EFIFO, FIFOTHR */
 
@@ -215,8 +214,10 @@ static void software_reset(struct fdc82078 *fdc)
     fdc->reset_senses = 0;
     for (unsigned i = 0; i < FDC_UNITS; i++)
         fdc->seek[i] = (struct fdc_seek){.done_ns = CLOCK_NEVER};
-    if (!fdc->is_locked) {
-        fdc->config = (uint8_t)((fdc->config & ~CONFIG_LOCKED) | CONFIG_DEFAULT);
+    if (fdc->is_locked) {
+        fdc->config &= CONFIG_LOCKED; /* implied seeks go, and polling comes back */
+    } else {
+        fdc->config = CONFIG_DEFAULT;
         fdc->pretrk = 0;
     }
     fdc->perpendicular &= PERPENDICULAR_DRIVES;
@@ -225,8 +226,6 @@ static void software_reset(struct fdc82078 *fdc)
 /* Polling finds that the ready line of each drive has changed, and says so once per drive. */
 static void leave_reset(struct fdc82078 *fdc)
 {
-    if (fdc->config & CONFIG_POLL)
-        return;
     fdc->reset_senses = FDC_UNITS;
     fdc->reset_ns = clock_now_ns(fdc->clock) + RESET_NS;
 }
@@ -686,9 +685,7 @@ void fdc82078_after_load(struct fdc82078 *fdc)
         fdc->phase = FDC_COMMAND_PHASE;
     if (fdc->fifo_length > sizeof fdc->fifo)
         fdc->fifo_length = sizeof fdc->fifo;
-    if (fdc->fifo_position > 0 && fdc->fifo_position >= fdc->fifo_length)
-        enter_command(fdc);
-    if (fdc->phase == FDC_RESULT_PHASE && fdc->fifo_length == 0)
+    if (fdc->fifo_position >= fdc->fifo_length && fdc->phase != FDC_EXECUTION_PHASE)
         enter_command(fdc);
     if (fdc->reset_senses > FDC_UNITS)
         fdc->reset_senses = FDC_UNITS;

@@ -17,13 +17,16 @@
 #include "hw/block/piix3_ide.h"
 #include "hw/char/debug_exit.h"
 #include "hw/char/debugcon.h"
+#include "hw/char/parallel.h"
 #include "hw/char/uart16550.h"
 #include "hw/core/log.h"
 #include "hw/display/vga.h"
 #include "hw/dma/dma8237.h"
 #include "hw/input/kbc8042.h"
 #include "hw/input/port92.h"
+#include "hw/intc/apic.h"
 #include "hw/intc/fpu_error.h"
+#include "hw/intc/ioapic.h"
 #include "hw/intc/pic8259.h"
 #include "hw/net/e1000.h"
 #include "hw/pc/fw_cfg.h"
@@ -31,6 +34,7 @@
 #include "hw/pci/i440fx.h"
 #include "hw/pci/piix3.h"
 #include "hw/pci/piix4_pm.h"
+#include "hw/timer/hpet.h"
 #include "hw/timer/pit8254.h"
 #include "hw/timer/port61.h"
 #include "hw/timer/rtc146818.h"
@@ -50,6 +54,7 @@ enum isa_irq {
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
     IRQ_FDC = 6,
+    IRQ_LPT1 = 7,
     IRQ_RTC = 8,
     IRQ_SCI = 9,
     IRQ_MOUSE = 12,
@@ -68,6 +73,15 @@ enum isa_irq {
 #define CMOS_BOOT_FIRST   0x3d
 
 #define DMA_FDC 2
+
+#define IOAPIC_BASE     0xfec00000u
+#define IOAPIC_PIN_IRQ0 2 /* the 8254; the other ISA interrupts have the pins of their numbers */
+#define HPET_BASE       0xfed00000u
+#define HPET_ROUTES     (1u << IOAPIC_PIN_IRQ0)
+#define APIC_FIRST      0xfee00000u /* where a guest may move its local APIC: nothing else answers here */
+#define APIC_LAST       0xfeefffffu
+#define APIC_BASE_PAGE  0xffffff000ull /* IA32_APIC_BASE */
+#define APIC_BASE_ON    (1u << 11)
 
 #define PIIX3_SLOT 1
 #define VGA_SLOT   2
@@ -93,6 +107,12 @@ struct pc {
     struct phys *phys;
     struct bus *bus;
 
+    struct apic *apic;     /* NULL: the processor has none, and then there is no I/O APIC either */
+    uint64_t apic_base;    /* IA32_APIC_BASE */
+    phys_addr apic_mapped; /* 0: nowhere */
+    struct ioapic *ioapic;
+    struct hpet *hpet;
+    bool hpet_replaces, pit_level, rtc_level; /* legacy replacement, and the wires that it cuts */
     struct pic8259_pair *pic;
     struct fpu_error *fpu_error;
     struct dma8237 *dma;
@@ -102,6 +122,7 @@ struct pc {
     struct kbc8042 *kbc;
     struct port92 *port92;
     struct uart16550 *uart[PC_SERIAL_LINES];
+    struct parallel *parallel;
     struct debugcon *debugcon;
     struct debug_exit *debug_exit;
     struct pci_bus *pci;
@@ -146,8 +167,110 @@ static void set_intr(void *opaque, int line, bool level)
 static uint8_t acknowledge(void *opaque)
 {
     struct pc *pc = opaque;
+    int vector = pc->apic ? apic_acknowledge(pc->apic) : APIC_EXTINT;
 
+    if (vector != APIC_EXTINT)
+        return (uint8_t)vector;
     return pic8259_acknowledge(pc->pic);
+}
+
+/* An ISA interrupt ends at the 8259s and at the I/O APIC; the guest listens to one of them. */
+static void set_isa_irq(void *opaque, int line, bool level)
+{
+    struct pc *pc = opaque;
+    struct irq pic = pic8259_input(pc->pic, (unsigned)line);
+
+    irq_set(&pic, level);
+    if (pc->ioapic) {
+        struct irq pin = ioapic_input(pc->ioapic, line == IRQ_PIT ? IOAPIC_PIN_IRQ0 : (unsigned)line);
+
+        irq_set(&pin, level);
+    }
+}
+
+static void set_pit_irq(void *opaque, int line, bool level)
+{
+    struct pc *pc = opaque;
+
+    pc->pit_level = level;
+    if (!pc->hpet_replaces)
+        set_isa_irq(pc, IRQ_PIT, level);
+}
+
+static void set_hpet_pin(void *opaque, int pin, bool level)
+{
+    struct pc *pc = opaque;
+
+    if (pc->ioapic) {
+        struct irq input = ioapic_input(pc->ioapic, (unsigned)pin);
+
+        irq_set(&input, level);
+    }
+}
+
+static void set_hpet_replaces(void *opaque, bool replaces)
+{
+    struct pc *pc = opaque;
+
+    pc->hpet_replaces = replaces;
+    set_isa_irq(pc, IRQ_PIT, !replaces && pc->pit_level);
+    set_isa_irq(pc, IRQ_RTC, !replaces && pc->rtc_level);
+}
+
+static void set_nmi(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    cpu_set_event(pc->cpu, CPU_EVENT_NMI);
+}
+
+static void set_init(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    apic_reset(pc->apic);
+    cpu_set_event(pc->cpu, CPU_EVENT_RESET);
+}
+
+static bool send_to_apic(void *opaque, const struct apic_message *message)
+{
+    struct pc *pc = opaque;
+
+    return apic_receive(pc->apic, message);
+}
+
+static void end_at_ioapic(void *opaque, uint8_t vector)
+{
+    struct pc *pc = opaque;
+
+    if (pc->ioapic)
+        ioapic_eoi(pc->ioapic, vector);
+}
+
+/* IA32_APIC_BASE was written. The first time is before there is an APIC. */
+static void set_apic_base(void *opaque, uint64_t value)
+{
+    static bool said;
+    struct pc *pc = opaque;
+    phys_addr base = value & APIC_BASE_PAGE;
+
+    pc->apic_base = value;
+    if (!pc->apic)
+        return;
+    if (base < APIC_FIRST || base > APIC_LAST) {
+        log_once(&said, "the local APIC cannot move to %llx; it is nowhere now\n", (unsigned long long)base);
+        base = 0;
+    }
+    if (!(value & APIC_BASE_ON))
+        base = 0;
+    if (base != pc->apic_mapped) {
+        if (pc->apic_mapped)
+            bus_unmap_mmio(pc->bus, pc->apic_mapped, APIC_PAGE_BYTES);
+        if (base)
+            bus_map_mmio(pc->bus, base, APIC_PAGE_BYTES, &apic_ops, pc->apic);
+        pc->apic_mapped = base;
+    }
+    apic_set_enabled(pc->apic, value & APIC_BASE_ON);
 }
 
 static void set_ferr(void *opaque, bool level)
@@ -221,6 +344,11 @@ static void set_smm(void *opaque, bool active)
 /* The host bridge keeps what it shadows: in S3 it refreshes the memory, and firmware resumes from its shadow. */
 static void reset_all_but_memory(struct pc *pc)
 {
+    if (pc->apic) {
+        apic_reset(pc->apic);
+        ioapic_reset(pc->ioapic);
+    }
+    hpet_reset(pc->hpet);
     pic8259_pair_reset(pc->pic);
     fpu_error_reset(pc->fpu_error);
     dma8237_reset(pc->dma);
@@ -232,6 +360,8 @@ static void reset_all_but_memory(struct pc *pc)
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
         if (pc->uart[i])
             uart16550_reset(pc->uart[i]);
+    if (pc->parallel)
+        parallel_reset(pc->parallel);
     pci_bus_reset(pc->pci);
     piix3_reset(pc->piix3);
     piix4_pm_reset(pc->pm);
@@ -344,13 +474,14 @@ void pc_power_button(struct pc *pc)
         piix4_pm_power_button(pc->pm);
 }
 
-/* IRQ 8 on its way to the PIC: an alarm ends S3. */
+/* IRQ 8: an alarm ends S3. */
 static void set_rtc_irq(void *opaque, int line, bool level)
 {
     struct pc *pc = opaque;
-    struct irq irq = pic8259_input(pc->pic, line);
 
-    irq_set(&irq, level);
+    pc->rtc_level = level;
+    if (!pc->hpet_replaces)
+        set_isa_irq(pc, line, level);
     if (level && pc->is_suspended)
         request_wake(pc, PIIX4_PM_WAKE_RTC);
 }
@@ -605,13 +736,33 @@ static bool create_chips(struct pc *pc)
     } ide[2] = {{0x1f0, 0x3f6, IRQ_IDE0}, {0x170, 0x376, IRQ_IDE1}};
     struct clock *clock = pc->config.clock;
     const struct irq a20 = {.set = set_a20, .opaque = pc}, reset = {.set = reset_line, .opaque = pc};
-    struct irq isa_irq[16], pit_out[3] = {0};
+    struct irq intr = {.set = set_intr, .opaque = pc}, isa_irq[16], pit_out[3] = {0};
     struct bus *bus = pc->bus;
 
-    if (!(pc->pic = pic8259_pair_create((struct irq){.set = set_intr, .opaque = pc})))
+    if (cpu_model_has_apic(pc->config.model)) {
+        const struct apic_wires wires = {
+            .intr = intr, .nmi = set_nmi, .smi = set_smi, .init = set_init, .eoi = end_at_ioapic, .opaque = pc};
+
+        if (!(pc->apic = apic_create(clock, 0, &wires)) || !(pc->ioapic = ioapic_create(send_to_apic, pc)))
+            return false;
+        bus_map_mmio(bus, IOAPIC_BASE, IOAPIC_BYTES, &ioapic_ops, pc->ioapic);
+        set_apic_base(pc, pc->apic_base);
+        intr = apic_lint(pc->apic, 0); /* where the 8259s' output goes: virtual wire mode */
+    }
+    if (!(pc->hpet =
+              hpet_create(clock, &(struct hpet_wires){.set_pin = set_hpet_pin,
+                                                      .routes = HPET_ROUTES,
+                                                      .legacy = {{.set = set_isa_irq, .opaque = pc, .line = IRQ_PIT},
+                                                                 {.set = set_isa_irq, .opaque = pc, .line = IRQ_RTC}},
+                                                      .legacy_changed = set_hpet_replaces,
+                                                      .opaque = pc})))
+        return false;
+    bus_map_mmio(bus, HPET_BASE, HPET_BYTES, &hpet_ops, pc->hpet);
+
+    if (!(pc->pic = pic8259_pair_create(intr)))
         return false;
     for (unsigned i = 0; i < 16; i++)
-        isa_irq[i] = pic8259_input(pc->pic, i);
+        isa_irq[i] = (struct irq){.set = set_isa_irq, .opaque = pc, .line = (int)i};
     bus_map_ports(bus, 0x20, 2, &pic8259_ops, pic8259_chip(pc->pic, 0));
     bus_map_ports(bus, 0xa0, 2, &pic8259_ops, pic8259_chip(pc->pic, 1));
     bus_map_ports(bus, 0x4d0, 2, &pic8259_elcr_ops, pc->pic);
@@ -626,7 +777,7 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0xc0, 32, &dma8237_high_ops, pc->dma);
     bus_map_ports(bus, 0x80, 16, &dma8237_page_ops, pc->dma);
 
-    pit_out[0] = isa_irq[IRQ_PIT];
+    pit_out[0] = (struct irq){.set = set_pit_irq, .opaque = pc};
     if (!(pc->pit = pit8254_create(clock, pit_out)) || !(pc->port61 = port61_create(clock, pc->pit)))
         return false;
     bus_map_ports(bus, 0x40, 4, &pit8254_ops, pc->pit);
@@ -655,6 +806,11 @@ static bool create_chips(struct pc *pc)
             return false;
         bus_map_ports(bus, serial[i].port, 8, &uart16550_ops, pc->uart[i]);
     }
+    if (pc->config.has_parallel) {
+        if (!(pc->parallel = parallel_create(clock, isa_irq[IRQ_LPT1], pc->config.parallel)))
+            return false;
+        bus_map_ports(bus, 0x378, 3, &parallel_ops, pc->parallel);
+    }
     if (pc->config.debugcon) {
         if (!(pc->debugcon = debugcon_create(pc->config.debugcon)))
             return false;
@@ -680,6 +836,7 @@ static bool create_chips(struct pc *pc)
                                    &(struct piix4_pm_board){.sci = isa_irq[IRQ_SCI],
                                                             .has_com1 = pc->uart[0],
                                                             .has_com2 = pc->uart[1],
+                                                            .has_lpt = pc->parallel,
                                                             .has_smm = true,
                                                             .smi = set_smi,
                                                             .power_off = power_off,
@@ -785,7 +942,8 @@ struct pc *pc_create(const struct pc_config *config, char *error, size_t error_s
                                    .idle = board_idle,
                                    .shutdown = triple_fault,
                                    .tsc = read_tsc,
-                                   .smm = set_smm};
+                                   .smm = set_smm,
+                                   .apic_base = set_apic_base};
     pc->cpu = cpu_create(pc->bus, pc->phys, &pc->board, config->model);
     /* The processor first: chips drive its pins as soon as they exist. */
     if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)))
@@ -818,6 +976,7 @@ void pc_destroy(struct pc *pc)
     debugcon_destroy(pc->debugcon);
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
         uart16550_destroy(pc->uart[i]);
+    parallel_destroy(pc->parallel);
     port92_destroy(pc->port92);
     kbc8042_destroy(pc->kbc);
     rtc146818_destroy(pc->rtc);
@@ -826,6 +985,9 @@ void pc_destroy(struct pc *pc)
     dma8237_destroy(pc->dma);
     fpu_error_destroy(pc->fpu_error);
     pic8259_pair_destroy(pc->pic);
+    hpet_destroy(pc->hpet);
+    ioapic_destroy(pc->ioapic);
+    apic_destroy(pc->apic);
     bus_destroy(pc->bus);
     phys_destroy(pc->phys);
     free(pc->nic_firmware);

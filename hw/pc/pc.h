@@ -28,6 +28,8 @@ struct pc_config {
     bool no_reboot;                                 /* a reset of the whole board ends pc_run with status 0 */
     const char *kernel_path, *initrd_path, *append; /* NULL: none */
     struct host_char *serial[PC_SERIAL_LINES];      /* NULL: no such line. All owned by the caller. */
+    bool has_parallel;
+    struct host_char *parallel;                     /* the printer on LPT1; NULL: none */
     struct host_char *debugcon;                     /* ports E9 and 402 */
     struct host_block *disk[PC_IDE_DISKS];
     bool is_cdrom[PC_IDE_DISKS];            /* a CD-ROM drive; its disk[] may be NULL */

@@ -361,7 +361,6 @@ static uint32_t hpet_read(void *self, uint32_t offset, unsigned width)
     struct hpet *hpet = self;
 
     catch_up(hpet);
-    arm_all(hpet);
     return read_register(hpet, offset & ~3u) >> 8 * (offset & 3);
 }
 

@@ -69,6 +69,24 @@ refused "-append needs -kernel" -append quiet
 refused "'missing.img'" -hda missing.img
 refused "'empty'" -hda empty
 refused "'.'" -hda .
+head -c 4000000 /dev/zero >large
+refused "'missing.img'" -fda missing.img
+refused "large" -fda large
+refused "'missing.iso'" -cdrom missing.iso
+refused "secondary master" -cdrom zeros -hdc zeros
+refused "primary master" -hda zeros -drive file=zeros,index=0
+refused "if='scsi'" -drive file=zeros,if=scsi
+refused "media='tape'" -drive file=zeros,media=tape
+refused "format='qcow9'" -drive file=zeros,format=qcow9
+refused "'index=9'" -drive file=zeros,index=9
+refused "'colour=red'" -drive file=zeros,colour=red
+refused "file=IMAGE" -drive if=ide
+refused "takes no CD" -drive file=zeros,if=floppy,media=cdrom
+refused "no such place" -drive file=zeros,if=floppy,index=3
+refused "'q'" -boot q
+refused "'order=abcd'" -boot order=abcd
+refused "'menu=maybe'" -boot menu=maybe
+refused "'nowhere/file'" -parallel file:nowhere/file
 refused "'nowhere/file'" -serial file:nowhere/file
 refused "'pigeon'" -serial pigeon
 refused "stdio" -serial stdio -serial stdio
@@ -76,7 +94,13 @@ refused "more than 4" -serial null -serial null -serial null -serial null -seria
 refused "'nowhere/log'" -D nowhere/log
 refused "'bogus'" -d bogus
 refused "'sdl9'" -display sdl9
+refused "'scale=huge'" -display sdl,scale=huge
+refused "more than 4" -display none -display none -display none -display none -display none
 refused "'vnc'" -monitor vnc
+refused "stdio" -monitor stdio -serial stdio
+refused "stdio" -display curses -serial stdio
+refused "'nowhere/mon'" -monitor unix:nowhere/mon,server=on,wait=off
+refused "'wait=long'" -monitor unix:mon,server=on,wait=long
 refused "'user9'" -nic user9
 refused "'model=ne9'" -nic user,model=ne9
 refused "'hostfwd=tcp:1-2'" -nic user,hostfwd=tcp:1-2

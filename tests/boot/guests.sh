@@ -121,19 +121,22 @@ add_module() {
 
 modules_archive() {
     flavour=$1
-    [ -e "$guests/modules-$flavour.gz" ] && return
+    [ "$guests/modules-$flavour.gz" -nt tests/boot/guests.sh ] && return
     tree=$(ls -d "$guests/pkg/"linux-image-*-"$flavour"/lib/modules/*)
     root=$guests/modules.root
     order=
     rm -rf "$root"
     mkdir -p "$root/modules"
-    for module in e1000 ata_piix sd_mod sr_mod ext4 isofs; do add_module $module; done
+    for module in e1000 ata_piix sd_mod sr_mod floppy ext4 isofs vfat nls_cp437 nls_ascii lp parport_pc; do add_module $module; done
     echo $order >"$root/modules/order"
     (cd "$root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -9n) >"$guests/modules-$flavour.gz.new"
     mv "$guests/modules-$flavour.gz.new" "$guests/modules-$flavour.gz"
 }
 
 mkdir -p "$guests"
+# Tests that run side by side fetch one after the other.
+exec 9>"$guests/lock"
+flock 9
 apt_setup
 for want in "$@"; do
     case $want in

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs one bare-metal image and judges its end line.
-#   run.sh morph86|qemu|bochs IMAGE [LOG]      MORPH86: the emulator under test, default build/morph86
+#   run.sh morph86|qemu|bochs IMAGE [LOG]      MORPH86: the emulator under test, default build/morph86;
+#   MORPH86_CPU, QEMU_CPU, BOCHS_CPU: CPU models; GUEST_TIMEOUT: seconds; GUEST_KEEP: where to copy all output
 # Exit status 0: the image printed `N passed, 0 failed, K differ`. The cases' lines go to LOG, failures to stdout.
 set -eu
 emulator=$1 image=$2 log=${3:-}
@@ -17,16 +18,17 @@ qemu_like() {
         -device isa-debug-exit,iobase=0xf4,iosize=0x4 >"$work/emulator" 2>&1 </dev/null || status=$?
 }
 
+# Each run has its own disk: several may run at once, and no case can spoil the image.
+cp "$image" "$work/disk.img"
 status=0
 case $emulator in
-morph86) qemu_like "${MORPH86:-$here/../../build/morph86}" -hda "$image" ;;
+morph86) qemu_like "${MORPH86:-$here/../../build/morph86}" ${MORPH86_CPU:+-cpu "$MORPH86_CPU"} -hda "$work/disk.img" ;;
 qemu)
     qemu_like qemu-system-i386 -accel tcg -cpu "${QEMU_CPU:-qemu32,+nx}" \
-        -drive "file=$image,format=raw,if=ide,index=0,media=disk,snapshot=on"
+        -drive "file=$work/disk.img,format=raw,if=ide,index=0,media=disk"
     ;;
 bochs)
-    cp "$image" "$work/disk.img"
-    # The display goes to a VNC server that nobody calls. p4_prescott: SSE2 and NX, as qemu32 has.
+    # The display goes to a VNC server that nobody calls. The Core Duo: 32-bit, SSE2 and NX, as qemu32 has.
     cat >"$work/bochsrc" <<END
 megs: 64
 romimage: file=/usr/share/seabios/bios.bin

@@ -36,6 +36,9 @@ const unsigned oracle_n_exclusions = COUNT(oracle_exclusions);
 #define POINTERS                                                                                                       \
     "FXSAVE stores FOP, FIP and FDP only while an exception is pending; AMD64 vol. 2 \"FXSAVE and FXRSTOR "            \
     "Instructions\""
+#define FOPCODE                                                                                                        \
+    "FOP and FDP are those of the last unmasked exception; SDM 1 \"Fopcode Compatibility Sub-mode\", CPUID "           \
+    "FDP_EXCPTN_ONLY"
 #define ALIGNMENT "#AC or #GP for a misaligned area when alignment is checked; SDM 2A FXSAVE leaves it open"
 #define AREA_ENDS                                                                                                      \
     "probes the last byte of a save area first; SDM 3 \"Page-Fault Exception (#PF)\" leaves the order open"
@@ -49,6 +52,10 @@ const unsigned oracle_n_exclusions = COUNT(oracle_exclusions);
 const struct oracle_difference oracle_differences[] = {
     {NULL, VENDOR_AMD, FORMS, ASPECT_FX_POINTERS, 0, 0, POINTERS},
     {"FXSAVE", VENDOR_AMD, FORM_MEM, ASPECT_MEMORY_POINTERS, 0, 0, POINTERS},
+    {NULL, VENDOR_INTEL, FORMS, ASPECT_FX_POINTERS, 0, 0, FOPCODE},
+    {"FXSAVE", VENDOR_INTEL, FORM_MEM, ASPECT_MEMORY_POINTERS, 0, 0, FOPCODE},
+    {"FNSTENV", VENDOR_INTEL, FORM_MEM, ASPECT_MEMORY_POINTERS, 0, 0, FOPCODE},
+    {"FNSAVE", VENDOR_INTEL, FORM_MEM, ASPECT_MEMORY_POINTERS, 0, 0, FOPCODE},
     {"FXSAVE", VENDOR_AMD, FORM_MEM, ASPECT_MEMORY_BYTES, 28, 31, "MXCSR_MASK has MM; AMD64 vol. 1 \"MXCSR Register\""},
     {"FXSAVE", VENDOR_INTEL, FORM_MEM, ASPECT_FAULT, BIT(VEC_AC) | BIT(VEC_GP), BIT(VEC_AC) | BIT(VEC_GP), ALIGNMENT},
     {"FXRSTOR", VENDOR_INTEL, FORM_MEM, ASPECT_FAULT, BIT(VEC_AC) | BIT(VEC_GP), BIT(VEC_AC) | BIT(VEC_GP), ALIGNMENT},

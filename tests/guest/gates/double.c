@@ -97,7 +97,7 @@ static uint32_t break_gate(unsigned vector, enum second second, uint32_t ext)
 static const char *qemu_deviation(enum first first, enum second second)
 {
     if (first == F_DB)
-        return "INT1 is treated as INT 1; SDM \"INT n/INTO/INT3/INT1\"";
+        return "INT1 raises nothing; SDM \"INT n/INTO/INT3/INT1\"";
     if (second == S_SS)
         return "raises #TS; SDM \"INT n/INTO/INT3/INT1\"";
     return first_row[first].software ? NULL : NO_EXT;

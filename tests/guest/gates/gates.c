@@ -64,7 +64,7 @@ static void software_interrupts(void)
             for (unsigned cpl = 0; cpl < 4; cpl++) {
                 begin("%s at CPL %u through %s", rows[i].name, cpl, kinds[kind].name);
                 if (!rows[i].checked)
-                    differs(QEMU, "INT1 is treated as INT 1; SDM \"INT n/INTO/INT3/INT1\"");
+                    differs(QEMU, "INT1 raises nothing; SDM \"INT n/INTO/INT3/INT1\"");
                 for (unsigned dpl = 0; dpl < 4; dpl++) {
                     for (unsigned flag = 0; flag < 2; flag++) {
                         note("DPL %u IF %u", dpl, flag);

@@ -45,6 +45,7 @@ static const struct code *current;
 static char name[160], detail[80];
 static const char *differ_why;
 static bool skipping, failing, open_case, running, in_real;
+static bool has_cr4; /* a 486 has none */
 static bool resumed_expected; /* the case before the machine's reset had asked for it */
 static uint32_t ordinal, resume_at, passed, failed, differing;
 
@@ -246,7 +247,8 @@ static void load_control_registers(void)
     uint32_t cr0;
     __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
     __asm__ volatile("mov %0, %%cr0" : : "r"((cr0 & CR0_ET) | CR0_PE | CR0_NE));
-    __asm__ volatile("mov %0, %%cr4" : : "r"(in_cr4));
+    if (has_cr4)
+        __asm__ volatile("mov %0, %%cr4" : : "r"(in_cr4));
     __asm__ volatile("mov %0, %%cr3" : : "r"(in_cr3));
     __asm__ volatile("mov %0, %%cr2" : : "r"(0));
     __asm__ volatile("mov %0, %%cr0" : : "r"((cr0 & CR0_ET) | in_cr0));
@@ -439,10 +441,13 @@ static void run_snippet(const struct code *code)
     else
         enter_protected();
     running = false;
-    /* The harness itself runs on default tables without paging. */
+    /* The harness itself runs without paging. */
+    uint32_t cr0 = in_cr0, cr4 = in_cr4;
     in_cr0 = CR0_PE | CR0_NE;
     in_cr4 = 0;
     load_control_registers();
+    in_cr0 = cr0;
+    in_cr4 = cr4;
     __asm__ volatile("mov %0, %%db7" : : "r"(0x400));
 }
 
@@ -533,7 +538,8 @@ static void decode(struct event *e)
     __asm__ volatile("mov %%cr0, %0" : "=r"(e->cr0));
     __asm__ volatile("mov %%cr2, %0" : "=r"(e->cr2));
     __asm__ volatile("mov %%cr3, %0" : "=r"(e->cr3));
-    __asm__ volatile("mov %%cr4, %0" : "=r"(e->cr4));
+    if (has_cr4)
+        __asm__ volatile("mov %%cr4, %0" : "=r"(e->cr4));
     __asm__ volatile("mov %%db6, %0" : "=r"(e->dr6));
     __asm__ volatile("mov %%db7, %0" : "=r"(e->dr7));
     __asm__ volatile("str %0" : "=r"(e->tr));
@@ -670,6 +676,9 @@ void guest_main(void)
 {
     out8(0x21, 0xff); /* all interrupts masked */
     out8(0xa1, 0xff);
+    uint32_t leaf1[4];
+    cpuid(1, leaf1);
+    has_cr4 = leaf1[3] & 0x7e; /* VME to PAE: any feature that CR4 turns on */
     emulator = detect_emulator();
     detect_resume();
     guest_cases();

@@ -50,7 +50,7 @@ void paging(const struct paging *new_mode)
 
 void run_paged_with(const struct code *code, uint32_t cr0, uint32_t cr4)
 {
-    in_cr0 |= CR0_PG | cr0;
+    in_cr0 = CR0_PE | CR0_NE | CR0_PG | cr0;
     in_cr4 |= (mode->pae ? CR4_PAE : 0) | (mode->large ? CR4_PSE : 0) | cr4;
     in_cr3 = TABLE_CR3;
     run(code);

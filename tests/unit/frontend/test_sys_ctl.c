@@ -271,7 +271,7 @@ static void msrs_keep_valid_values_and_refuse_others(void **state)
         {0x400, UINT64_MAX, UINT64_MAX, 5, true},
         {0x401, 0, 0, 1, true},
         {0x1b, 0xfee00100, 0xfee00100, 0x1, true},
-        {0x1b, 0xfee00900, 0xfee00100, 0x1000000000, true}, /* no APIC to enable */
+        {0x1b, 0xfee00900, 0xfee00900, 0x1000000000, true},
         {0xc0000080, 0x800, 0x800, 0x1, true},
         {0x8b, 0x1234, 0x1234, 0, false},
         {0xc1, 0x80000000, 0xff80000000, 0, false},
@@ -393,7 +393,7 @@ static void cpuid_describes_qemu32(void **state)
     assert_string_equal(text, "GenuineIntel");
     leaf = query(m, 1);
     assert_int_equal(leaf.eax, 0x663);
-    assert_int_equal(leaf.edx, 0x078bf9ff & ~CPUID_APIC);
+    assert_int_equal(leaf.edx, 0x078bfbff);
     assert_int_equal(leaf.ebx, 0x0800);
     leaf = query(m, 2);
     assert_int_equal(leaf.eax & 0xff, 1);
@@ -411,14 +411,32 @@ static void cpuid_describes_qemu32(void **state)
     assert_int_equal(query(m, 0x80000009).eax, query(m, 2).eax);
 }
 
+static void note_apic_base(void *opaque, uint64_t value)
+{
+    ((struct machine *)opaque)->tsc = value;
+}
+
 static void apic_bit_follows_the_model_and_its_msr(void **state)
 {
     struct machine *m = *state;
 
-    m->model.cpuid_1_edx |= CPUID_APIC;
+    m->tsc = 0; /* where the board notes IA32_APIC_BASE */
+    m->board.apic_base = note_apic_base;
+    cpu_reset(m->cpu);
+    assert_int_equal(m->tsc, 0xfee00900);
+    assert_int_equal(query(m, 1).edx & CPUID_APIC, CPUID_APIC);
+    assert_false(wrmsr_faults(m, 0x1b, 0xfee00100));
+    assert_int_equal(m->tsc, 0xfee00100);
     assert_int_equal(query(m, 1).edx & CPUID_APIC, 0);
     assert_false(wrmsr_faults(m, 0x1b, 0xfee00900));
     assert_int_equal(query(m, 1).edx & CPUID_APIC, CPUID_APIC);
+
+    m->model.cpuid_1_edx &= ~(uint32_t)CPUID_APIC;
+    cpu_reset(m->cpu);
+    assert_int_equal(m->tsc, 0xfee00100);
+    assert_false(wrmsr_faults(m, 0x1b, 0xfee00900)); /* no APIC to enable */
+    assert_int_equal(m->tsc, 0xfee00100);
+    assert_int_equal(query(m, 1).edx & CPUID_APIC, 0);
 }
 
 static bool parse(struct cpu_model *model, const char *text, char *error)
@@ -448,7 +466,7 @@ static void models_parse_with_features(void **state)
     assert_true(parse(&model, "486", error));
     assert_false(isa_feature_has(model.isa_features, FEAT_TSC));
     assert_true(isa_feature_has(model.isa_features, FEAT_X87));
-    assert_false(isa_feature_has(model.isa_features, FEAT_RSM));
+    assert_true(isa_feature_has(model.isa_features, FEAT_RSM)); /* it reports CPUID, so it is an SL-enhanced one */
     assert_true(parse(&model, "pentium2,+nx", error));
     assert_int_equal(model.max_extended_leaf, 0x80000001);
     assert_true(isa_feature_has(model.isa_features, FEAT_PMC));

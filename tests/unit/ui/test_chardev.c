@@ -34,9 +34,7 @@ static void quit(void *opaque)
     d->n_quit++;
 }
 
-static void wake(void *opaque)
-{
-}
+static void wake(void *opaque) {}
 
 static int setup(void **state)
 {

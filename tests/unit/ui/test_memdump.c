@@ -53,7 +53,7 @@ static void decimal_and_octal_items_are_padded(void **state)
 {
     assert_string_equal(dump("/2dw", 0x1000), "00001000: -268370093 -268377405\n");
     assert_string_equal(dump("/2uw", 0x1000), "00001000: 4026597203 4026589891\n");
-    assert_string_equal(dump("/3db", 0x1000), "00001000:   83   -1    0\n");
+    assert_string_equal(dump("/3db", 0x1000), "00001000:  83  -1   0\n");
     assert_string_equal(dump("/2oh", 0x1000), "00001000: 0177523 0170000\n");
 }
 
