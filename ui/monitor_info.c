@@ -11,6 +11,8 @@
 #include "frontend/x86/cpu.h"
 #include "hw/core/bus.h"
 #include "hw/display/vga.h"
+#include "hw/intc/apic.h"
+#include "hw/intc/ioapic.h"
 #include "hw/intc/pic8259.h"
 #include "hw/pci/pci.h"
 #include "softmmu/phys.h"
@@ -45,7 +47,21 @@ static void info_cpus(struct monitor_call *call)
 
 static void info_pic(struct monitor_call *call)
 {
-    pic8259_print(pc_parts(call->machine->pc).pic, call->out);
+    struct pc_parts parts = pc_parts(call->machine->pc);
+
+    if (parts.ioapic)
+        state_print(ioapic_state(), parts.ioapic, call->out);
+    pic8259_print(parts.pic, call->out);
+}
+
+static void info_lapic(struct monitor_call *call)
+{
+    struct pc_parts parts = pc_parts(call->machine->pc);
+
+    if (parts.apic)
+        state_print(apic_state(), parts.apic, call->out);
+    else
+        fputs("this processor has no local APIC\n", call->out);
 }
 
 static void info_irq(struct monitor_call *call)
@@ -251,6 +267,7 @@ const struct monitor_command monitor_info_topics[] = {
     {"block", "", "", "disks and other media", info_block},
     {"cpus", "", "", "processors", info_cpus},
     {"irq", "", "", "how often each interrupt was acknowledged", info_irq},
+    {"lapic", "", "", "the processor's local interrupt controller", info_lapic},
     {"mem", "", "", "what the page tables map, as ranges", info_mem},
     {"mice", "", "", "which mouse receives events", info_mice},
     {"mtree", "-fb", "[-f]", "what answers where in memory and port space", info_mtree},

@@ -104,9 +104,11 @@ bool net_user_clear_urgent(uint8_t *frame, size_t len_bytes)
     if (get16be(frame + ETHERTYPE_AT) == ETHERTYPE_IPV4) {
         size_t header = (ip[0] & 0xfu) * 4;
 
+        if (get16be(ip + 6) & 0x3fff)
+            return false; /* fragments: libslirp 4.7 follows wild pointers when it puts some of them together */
         if (ip[9] != PROTOCOL_TCP)
             return true;
-        if (get16be(ip + 6) & 0x3fff || header < 20 || len < header + 20)
+        if (header < 20 || len < header + 20)
             return false;
         tcp = ip + header;
     } else if (get16be(frame + ETHERTYPE_AT) == ETHERTYPE_IPV6) {

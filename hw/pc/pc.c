@@ -1029,6 +1029,8 @@ struct pc_parts pc_parts(const struct pc *pc)
                              .bus = pc->bus,
                              .clock = pc->config.clock,
                              .pic = pc->pic,
+                             .apic = pc->apic,
+                             .ioapic = pc->ioapic,
                              .kbc = pc->kbc,
                              .pci = pc->pci,
                              .dma = pc->dma,

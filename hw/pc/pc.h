@@ -83,6 +83,8 @@ struct pc_parts {
     struct bus *bus;
     struct clock *clock;
     struct pic8259_pair *pic;
+    struct apic *apic;
+    struct ioapic *ioapic;
     struct kbc8042 *kbc;
     struct pci_bus *pci;
     struct dma8237 *dma;

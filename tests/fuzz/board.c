@@ -276,6 +276,17 @@ bool board_serve(struct board *board)
     return false;
 }
 
+void board_pass_time(struct board *board, int64_t ns)
+{
+    while (ns > 0) {
+        int64_t n = ns < 10 * NS_PER_MS ? ns : 10 * NS_PER_MS;
+
+        clock_advance(board->clock, n);
+        fuzz_step();
+        ns -= n;
+    }
+}
+
 static void char_input(struct board *board, struct host_char *line)
 {
     uint8_t bytes[64];

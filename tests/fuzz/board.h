@@ -44,6 +44,8 @@ void board_set_up(struct board *board);
 /* What the guest has asked the machine for: a reset or sleep is carried out, and true is returned at the end of the
  * machine's life. */
 bool board_serve(struct board *board);
+/* Guest time goes on, in steps that a running machine would take too. */
+void board_pass_time(struct board *board, int64_t ns);
 /* Something happens outside: input on a line, a key, the mouse, a frame, the power button. */
 void board_host_event(struct board *board);
 /* A few accesses that make sense together, with random parameters; they count as accesses to `device`. Returns how many

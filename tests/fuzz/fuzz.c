@@ -37,8 +37,8 @@ __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void)
 static void say_where(void)
 {
     char line[200];
-    int n = snprintf(line, sizeof line, "fuzz: seed %" PRIu64 ", step %" PRIu64 ", %s %" PRIx64 " %" PRIx64 "\n", now.seed,
-                     (uint64_t)now.steps, now.what ? now.what : "", now.a, now.b);
+    int n = snprintf(line, sizeof line, "fuzz: seed %" PRIu64 ", step %" PRIu64 ", %s %" PRIx64 " %" PRIx64 "\n",
+                     now.seed, (uint64_t)now.steps, now.what ? now.what : "", now.a, now.b);
 
     if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0)
         _exit(EXIT_FAILURE);
@@ -89,6 +89,11 @@ void fuzz_watch(unsigned step_ms)
     now.steps_seen = UINT64_MAX;
     signal(SIGPROF, on_tick);
     setitimer(ITIMER_PROF, &every, NULL);
+}
+
+unsigned fuzz_slowdown(void)
+{
+    return SLOWDOWN;
 }
 
 void fuzz_step(void)

@@ -2,7 +2,8 @@
  * What the fuzzers share: a generator that a seed determines, a line that names the seed when something dies, and a
  * watchdog for steps that take too long.
  *
- * Every fuzzer is a program: PROGRAM [--seed N] [--count N] [--min N] [--verbose]. It is deterministic in its seed, runs
+ * Every fuzzer is a program: PROGRAM [--seed N] [--count N] [--min N] [--verbose]. It is deterministic in its seed,
+ * runs
  * --count steps, prints one summary line and exits 0, or dies where the bug is.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
@@ -28,10 +29,12 @@ struct fuzz_args fuzz_parse_args(int argc, char **argv, struct fuzz_args default
 
 /* Starts a run with a seed of its own, which is named if the process dies. */
 struct fuzz fuzz_start(uint64_t seed);
-/* Starts the watchdog: a step that takes more than `step_ms` of processor time (ten times as long under sanitizers) ends
- * the process with SIGABRT. fuzz_step() tells it that a step is done. */
+/* Starts the watchdog: a step that takes more than `step_ms` of processor time (ten times as long under sanitizers)
+ * ends the process with SIGABRT. fuzz_step() tells it that a step is done. */
 void fuzz_watch(unsigned step_ms);
 void fuzz_step(void);
+/* How many times slower this build may be than a plain one. */
+unsigned fuzz_slowdown(void);
 /* What the step is about to do, for the line that names the seed. */
 void fuzz_note(const char *what, uint64_t a, uint64_t b);
 

@@ -14,7 +14,7 @@ seconds=${GUEST_TIMEOUT:-240}
 
 # QEMU's command line; no -no-reboot, since cases that shut the CPU down go on after the reset.
 qemu_like() {
-    timeout "$seconds" "$@" -m 64 -debugcon "file:$out" -serial none -display none -monitor none -nic none \
+    timeout -k 5 "$seconds" "$@" -m 64 -debugcon "file:$out" -serial none -display none -monitor none -nic none \
         -device isa-debug-exit,iobase=0xf4,iosize=0x4 >"$work/emulator" 2>&1 </dev/null || status=$?
 }
 

@@ -1,12 +1,12 @@
 /*
- * Self-modifying code: every way in which bytes that will run, or have run, can change. Source: SDM vol. 3 "Self-Modifying
- * Code", "Handling Self- and Cross-Modifying Code": the next instruction sees the store, at the same linear address at once,
- * at another one after a serializing instruction. Image of the code cases.
+ * Self-modifying code: every way in which bytes that will run, or have run, can change. Source: SDM vol. 3
+ * "Self-Modifying Code", "Handling Self- and Cross-Modifying Code": the next instruction sees the store, at the same
+ * linear address at once, at another one after a serializing instruction. Image of the code cases.
  */
 #include "../paging/pages.h"
 
 #define BOUNDARY (TEST + 0x1000)
-#define SCRATCH 0x600000u /* code is built here with paging off */
+#define SCRATCH  0x600000u /* code is built here with paging off */
 
 /* ---- in place ---- */
 
@@ -26,7 +26,8 @@ static void in_place(void)
     want(out.r.eax, 0x11223344);
     begin("a store that makes the next instruction longer");
     /* NOP NOP NOP NOP NOP becomes MOV EAX, imm32 */
-    run(CODE("mov byte ptr [1f + 1], 0x44; mov dword ptr [1f + 1], 0x05040302; mov byte ptr [1f], 0xb8; 1: nop; nop; nop; nop; nop"));
+    run(CODE("mov byte ptr [1f + 1], 0x44; mov dword ptr [1f + 1], 0x05040302; mov byte ptr [1f], 0xb8; 1: nop; nop; "
+             "nop; nop; nop"));
     want_done();
     want(out.r.eax, 0x05040302);
     begin("a store that turns the next instruction into a jump");
@@ -38,7 +39,8 @@ static void in_place(void)
     run(CODE("mov word ptr [870f], 0x0b0f;" HERE "nop; nop"));
     want_vector(UD);
     begin("a store into the instruction that makes it");
-    const struct code *code = CODE("mov byte ptr [1f + 6], 0x42; nop; 1: mov byte ptr [1b + 6], 0x41; mov al, [1b + 6]");
+    const struct code *code =
+        CODE("mov byte ptr [1f + 6], 0x42; nop; 1: mov byte ptr [1b + 6], 0x41; mov al, [1b + 6]");
     run(code);
     want_done();
     want(out.r.eax & 0xff, 0x42); /* it stores its own immediate over itself */
@@ -60,7 +62,8 @@ static void in_place(void)
     want_done();
     want(out.r.edx, in.edx + 100);
     begin("a subroutine rewritten between calls");
-    run(CODE("call 1f; mov byte ptr [1f], 0x42; call 1f; mov byte ptr [1f], 0x46; call 1f; jmp 2f; 1: inc ecx; ret; 2:"));
+    run(CODE(
+        "call 1f; mov byte ptr [1f], 0x42; call 1f; mov byte ptr [1f], 0x46; call 1f; jmp 2f; 1: inc ecx; ret; 2:"));
     want_done();
     want(out.r.ecx, in.ecx + 1);
     want(out.r.edx, in.edx + 1);
@@ -96,36 +99,45 @@ static void in_place(void)
 
 static void stores(void)
 {
-    /* Each stores four or more bytes, the first four of them 0x12345678, at EDI: the immediate of the MOV EAX that has already run
-     * once. */
+    /* Each stores four or more bytes, the first four of them 0x12345678, at EDI: the immediate of the MOV EAX that has
+     * already run once. */
 #define AROUND(store)                                                                                                  \
     CODE("mov ecx, 2; lea edi, [1f + 1]; mov ebx, 0x70000; jmp 1f; 2: " store                                          \
-         "; mov ecx, 1; 1: mov eax, 0x55555555; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; dec ecx; jnz 2b")
+         "; mov ecx, 1; 1: mov eax, 0x55555555; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; nop; dec ecx; " \
+         "jnz 2b")
     const struct {
         const char *name;
         const struct code *code;
     } row[] = {
         {"MOV m32, r32", AROUND("mov edx, [ebx]; mov [edi], edx")},
         {"MOV m32, imm32", AROUND("mov dword ptr [edi], 0x12345678")},
-        {"four MOV m8, r8", AROUND("mov edx, [ebx]; mov [edi], dl; mov [edi + 1], dh; bswap edx; mov [edi + 2], dh; mov [edi + 3], dl")},
+        {"four MOV m8, r8",
+         AROUND("mov edx, [ebx]; mov [edi], dl; mov [edi + 1], dh; bswap edx; mov [edi + 2], dh; mov [edi + 3], dl")},
         {"two MOV m16, imm16", AROUND("mov word ptr [edi], 0x5678; mov word ptr [edi + 2], 0x1234")},
-        {"MOV through another alignment", AROUND("mov edx, 0x345678b8; mov [edi - 1], edx; mov byte ptr [edi + 3], 0x12")},
+        {"MOV through another alignment",
+         AROUND("mov edx, 0x345678b8; mov [edi - 1], edx; mov byte ptr [edi + 3], 0x12")},
         {"ADD m32, imm32", AROUND("add dword ptr [edi], 0x12345678 - 0x55555555")},
         {"LOCK XADD", AROUND("mov edx, 0x12345678 - 0x55555555; lock xadd [edi], edx")},
         {"XCHG", AROUND("mov edx, [ebx]; xchg [edi], edx")},
         {"CMPXCHG", AROUND("mov edx, [ebx]; mov eax, [edi]; cmpxchg [edi], edx")},
-        {"CMPXCHG8B", AROUND("mov eax, [edi]; mov edx, [edi + 4]; push edx; mov ecx, edx; mov ebx, [ebx]; cmpxchg8b [edi]; pop edx")},
+        {"CMPXCHG8B",
+         AROUND(
+             "mov eax, [edi]; mov edx, [edi + 4]; push edx; mov ecx, edx; mov ebx, [ebx]; cmpxchg8b [edi]; pop edx")},
         {"BTS and BTR", AROUND("mov dword ptr [edi], 0x1234567a; btr dword ptr [edi], 1; bts dword ptr [edi], 4")},
         {"PUSH", AROUND("mov edx, [ebx]; mov ebp, esp; lea esp, [edi + 4]; push edx; mov esp, ebp")},
         {"POP m32", AROUND("push dword ptr [ebx]; pop dword ptr [edi]")},
-        {"PUSHAD", AROUND("mov ebp, esp; mov esi, edi; mov edi, [ebx]; mov eax, [esi + 4]; lea esp, [esi + 4]; push edi; mov edi, esi; mov esp, ebp")},
-        {"CALL", AROUND("mov dword ptr [edi], 0x12345678; mov ebp, esp; mov edx, [edi]; lea esp, [0x70200]; call 3f; 3: mov esp, ebp")},
+        {"PUSHAD", AROUND("mov ebp, esp; mov esi, edi; mov edi, [ebx]; mov eax, [esi + 4]; lea esp, [esi + 4]; push "
+                          "edi; mov edi, esi; mov esp, ebp")},
+        {"CALL", AROUND("mov dword ptr [edi], 0x12345678; mov ebp, esp; mov edx, [edi]; lea esp, [0x70200]; call 3f; "
+                        "3: mov esp, ebp")},
         {"MOVSD", AROUND("push edi; mov esi, ebx; movsd; pop edi")},
         {"STOSD", AROUND("push edi; mov eax, [ebx]; stosd; pop edi")},
         {"REP MOVSB", AROUND("push edi; mov esi, ebx; mov ecx, 4; rep movsb; pop edi")},
         {"REP MOVSD", AROUND("push edi; mov esi, ebx; mov ecx, 1; rep movsd; pop edi")},
         {"REP STOSD", AROUND("push edi; mov eax, [ebx]; mov ecx, 1; rep stosd; pop edi")},
-        {"REP STOSB downwards", AROUND("push edi; std; mov byte ptr [edi], 0x78; mov byte ptr [edi + 1], 0x56; mov byte ptr [edi + 2], 0x34; add edi, 3; mov al, 0x12; mov ecx, 1; rep stosb; cld; pop edi")},
+        {"REP STOSB downwards",
+         AROUND("push edi; std; mov byte ptr [edi], 0x78; mov byte ptr [edi + 1], 0x56; mov byte ptr [edi + 2], 0x34; "
+                "add edi, 3; mov al, 0x12; mov ecx, 1; rep stosb; cld; pop edi")},
         {"FST m32", AROUND("fninit; fld dword ptr [ebx]; fstp dword ptr [edi]")},
         {"FIST m32", AROUND("fninit; fild dword ptr [ebx]; fistp dword ptr [edi]")},
         {"FIST m64", AROUND("fninit; fild qword ptr [ebx + 8]; fistp qword ptr [edi]")},
@@ -134,9 +146,13 @@ static void stores(void)
         {"MOVSS m32, XMM", AROUND("movss xmm0, [ebx]; movss [edi], xmm0")},
         {"MOVUPS m128, XMM", AROUND("movups xmm0, [ebx + 8]; movups [edi], xmm0")},
         {"SGDT and MOV", AROUND("mov dword ptr [edi], 0x12345678; sgdt [0x70300]")},
-        {"ENTER", AROUND("mov edx, ebp; mov ebp, [ebx]; mov esi, esp; lea esp, [edi + 4]; enter 0, 0; mov esp, esi; mov ebp, edx")},
-        {"SHLD", AROUND("mov edx, [ebx]; mov dword ptr [edi], 0; ror edx, 1; shrd [edi], edx, 1; mov edx, [ebx]; shrd [edi], edx, 31; mov edx, [ebx]; mov [edi], edx")},
-        {"INC of each byte", AROUND("mov dword ptr [edi], 0x11335577; inc byte ptr [edi]; inc byte ptr [edi + 1]; inc byte ptr [edi + 2]; inc byte ptr [edi + 3]")},
+        {"ENTER",
+         AROUND(
+             "mov edx, ebp; mov ebp, [ebx]; mov esi, esp; lea esp, [edi + 4]; enter 0, 0; mov esp, esi; mov ebp, edx")},
+        {"SHLD", AROUND("mov edx, [ebx]; mov dword ptr [edi], 0; ror edx, 1; shrd [edi], edx, 1; mov edx, [ebx]; shrd "
+                        "[edi], edx, 31; mov edx, [ebx]; mov [edi], edx")},
+        {"INC of each byte", AROUND("mov dword ptr [edi], 0x11335577; inc byte ptr [edi]; inc byte ptr [edi + 1]; inc "
+                                    "byte ptr [edi + 2]; inc byte ptr [edi + 3]")},
     };
     for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
         begin("code that has run is rewritten by %s", row[i].name);
@@ -185,11 +201,12 @@ static void strings(void)
     in.eax = 0x42; /* INC EDX */
     in.ecx = 4;
     in.ebx = 0;
-    run(CODE("1: nop; nop; nop; nop; inc ebx; cmp ebx, 2; je 2f; mov edi, offset 1b + 3; std; rep stosb; cld; jmp 1b; 2:"));
+    run(CODE(
+        "1: nop; nop; nop; nop; inc ebx; cmp ebx, 2; je 2f; mov edi, offset 1b + 3; std; rep stosb; cld; jmp 1b; 2:"));
     want_done();
     want(out.r.edx, in.edx + 4);
     begin("REP MOVSB of a page over a page of code that has run");
-    memset((void *)SCRATCH, 0x42, 0x1000);         /* INC EDX */
+    memset((void *)SCRATCH, 0x42, 0x1000);            /* INC EDX */
     memset((void *)(SCRATCH + 0x1000), 0x43, 0x1000); /* INC EBX */
     *(volatile uint8_t *)(SCRATCH + 0xfff) = 0xc3;
     *(volatile uint8_t *)(SCRATCH + 0x1fff) = 0xc3;
@@ -230,7 +247,8 @@ static void straddling(void)
         in.edx = SCRATCH + 0xff0;
         in.esi = at + 1;
         in.edi = at + 4;
-        run(CODE("call edx; mov ebx, eax; mov byte ptr [esi], 0x22; call edx; mov ecx, eax; mov byte ptr [edi], 0x33; call edx"));
+        run(CODE("call edx; mov ebx, eax; mov byte ptr [esi], 0x22; call edx; mov ecx, eax; mov byte ptr [edi], 0x33; "
+                 "call edx"));
         want_done();
         want(out.r.ebx, 0x11111111);
         want(out.r.ecx, 0x11111122);
@@ -323,7 +341,8 @@ static void aliases(const struct paging *m)
     put_routine(PHYSICAL(4), 0x11);
     in.edx = TEST;
     in.esi = TEST + 0x5001;
-    run_paged(CODE("call edx; mov edi, eax; mov dword ptr [esi], 0x22; xor eax, eax; push edx; cpuid; pop edx; call edx"));
+    run_paged(
+        CODE("call edx; mov edi, eax; mov dword ptr [esi], 0x22; xor eax, eax; push edx; cpuid; pop edx; call edx"));
     want_done();
     want(out.r.edi, 0x11);
     want(out.r.eax, 0x22);
@@ -334,7 +353,8 @@ static void aliases(const struct paging *m)
     put_routine(PHYSICAL(4), 0x11);
     in.edx = TEST;
     in.esi = TEST + 0x5000;
-    run_paged(CODE("call edx; call esi; mov dword ptr [edx + 1], 0x33; push edx; xor eax, eax; cpuid; pop edx; call esi; mov edi, eax; call edx"));
+    run_paged(CODE("call edx; call esi; mov dword ptr [edx + 1], 0x33; push edx; xor eax, eax; cpuid; pop edx; call "
+                   "esi; mov edi, eax; call edx"));
     want_done();
     want(out.r.edi, 0x33);
     want(out.r.eax, 0x33);
@@ -461,7 +481,8 @@ static void special_memory(void)
     want(out.r.ecx, in.ecx + 29);
     begin("code in video memory that rewrites what follows it");
     skip_on(BOCHS, "stops: it fetches from memory alone");
-    static const uint8_t bytes[] = {0xc6, 0x05, 7, 0x80, 0x0b, 0, 0x41, 0x90, 0xc3}; /* MOV BYTE PTR [B8007], INC ECX; NOP; RET */
+    static const uint8_t bytes[] = {0xc6, 0x05, 7,    0x80, 0x0b,
+                                    0,    0x41, 0x90, 0xc3}; /* MOV BYTE PTR [B8007], INC ECX; NOP; RET */
     for (unsigned i = 0; i < sizeof bytes; i++)
         *(volatile uint8_t *)(0xb8000 + i) = bytes[i];
     in.edx = 0xb8000;

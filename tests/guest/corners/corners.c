@@ -1,15 +1,9 @@
 /*
- * Instruction lengths, limits of the code segment, A20, unreal mode. Source: SDM vol. 2 "Instruction Format", vol. 3 "Limit
- * Checking", "Switching Back to Real-Address Mode", "8086 Emulation"; 8042 command D1, port 92. Image of the corner cases.
+ * Instruction lengths, limits of the code segment, A20, unreal mode. Source: SDM vol. 2 "Instruction Format", vol. 3
+ * "Limit Checking", "Switching Back to Real-Address Mode", "8086 Emulation"; 8042 command D1, port 92. Image of the
+ * corner cases.
  */
 #include "guest.h"
-
-static const struct code *with_here(const struct code *code, uint32_t here)
-{
-    static struct code moved;
-    moved = (struct code){code->start, here, code->end};
-    return &moved;
-}
 
 /* ---- lengths ---- */
 
@@ -65,7 +59,8 @@ static void lengths(void)
     run(CODE16(".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90"));
     want_vector(GP);
     begin("15 prefixes of an undefined instruction are too long all the same");
-    run(CODE(".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x0f, 0x0b"));
+    run(CODE(
+        ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x0f, 0x0b"));
     want_fault(GP, 0);
 }
 
@@ -225,7 +220,9 @@ static void a20_by_command(bool on)
     wait_keyboard();
 }
 
-static volatile uint32_t *const low = (volatile uint32_t *)(DATA_AREA + 0x40), *const high = (volatile uint32_t *)(DATA_AREA + 0x100040);
+static volatile uint32_t *const low = (volatile uint32_t *)(DATA_AREA + 0x40), *const high =
+                                                                                   (volatile uint32_t *)(DATA_AREA +
+                                                                                                         0x100040);
 
 static void gate_a20(const char *way, void (*set)(bool))
 {
@@ -261,7 +258,8 @@ static void gate_a20(const char *way, void (*set)(bool))
     in.esi = (uint32_t)high;
     in.edi = (uint32_t)low;
     set(false);
-    run(CODE("call esi; mov byte ptr [edi], 0x43; push ebx; xor eax, eax; push ecx; cpuid; pop ecx; pop ebx; call esi"));
+    run(CODE(
+        "call esi; mov byte ptr [edi], 0x43; push ebx; xor eax, eax; push ecx; cpuid; pop ecx; pop ebx; call esi"));
     set(true);
     want_done();
     want(out.r.ecx, in.ecx + 1);
@@ -311,7 +309,7 @@ static void a20(void)
         table[i] = i << 12 | 7;
     }
     directory[0] = (uint32_t)table | 7;
-    table[0x300] = DATA_AREA | 7; /* linear 300000: bit 20 set, physical bit 20 clear */
+    table[0x300] = DATA_AREA | 7;              /* linear 300000: bit 20 set, physical bit 20 clear */
     table[0x200] = (DATA_AREA + 0x100000) | 7; /* linear 200000: physical bit 20 set */
     *low = 0x11;
     *high = 0x22;

@@ -4,7 +4,7 @@
  */
 #include "debug.h"
 
-#define SPOT (DATA_AREA + 0x108)
+#define SPOT  (DATA_AREA + 0x108)
 #define NO_RF QEMU, "does not set RF in the frame of a fault; SDM \"Instruction-Breakpoint Exception Condition\""
 
 static void instruction_breakpoints(void)
@@ -184,17 +184,20 @@ static void data_breakpoints(void)
                         {CODE("mov eax, [ebx];" HERE), CODE("mov [ebx], eax;" HERE), CODE("inc dword ptr [ebx];" HERE)},
                     };
                     begin("%u watched bytes at +%u and a %s of %u", len, misaligned, kind_name[kind], size);
-                    differs(QEMU, "aligns no address and takes neighbours for hits; SDM \"Debug Registers\", \"Breakpoint Field Recognition\"");
+                    differs(QEMU, "aligns no address and takes neighbours for hits; SDM \"Debug Registers\", "
+                                  "\"Breakpoint Field Recognition\"");
                     for (enum breakpoint type = BP_WRITE; type <= BP_ACCESS; type += 2) {
                         for (int at = -4; at < 8; at++) {
                             const struct code *code = codes[size / 2][kind];
                             unsigned n = (unsigned)at & 3;
-                            bool hit = is_hit(SPOT + misaligned, len, SPOT + (uint32_t)at, size) && (kind || type == BP_ACCESS);
+                            bool hit = is_hit(SPOT + misaligned, len, SPOT + (uint32_t)at, size) &&
+                                       (kind || type == BP_ACCESS);
                             in_dr[7] = DR7_CLEAR;
                             arm(n, type, SPOT + misaligned, len);
                             in.ebx = SPOT + (uint32_t)at;
                             run(code);
-                            want_equal(label("type %u, access at %d: vector", type, (unsigned)at & 15), out.vector, hit ? DB : UD);
+                            want_equal(label("type %u, access at %d: vector", type, (unsigned)at & 15), out.vector,
+                                       hit ? DB : UD);
                             if (hit) {
                                 want_vector(DB);
                                 want(out.dr6, DR6_CLEAR | DR6_B(n));
@@ -222,11 +225,13 @@ static void special_accesses(void)
         int below; /* EBX, ESP, ESI or EDI lie at SPOT plus this */
         bool write, differs_qemu;
     } row[] = {
-        {"PUSH", 4, true, false},        {"POP", 0, false, false},     {"CALL", 4, true, false},     {"RET", 0, false, false},
-        {"PUSHAD", 16, true, false},     {"POPAD", -16, false, false}, {"FSTP m64", -4, true, false}, {"FLD m80", -6, false, false},
-        {"FSTP m80", -8, true, false},   {"XCHG", 0, true, false},     {"MOVSD", 0, true, false},    {"STOSB", 0, true, false},
-        {"LODSW", 0, false, false},      {"SCASD", 0, false, false},   {"FNSTENV", -24, true, false}, {"LES", -4, false, false},
-        {"SGDT", -4, true, false},       {"BOUND", -4, false, false},  {"CMPXCHG8B", -4, true, false}, {"MOVUPS m128", -12, true, false},
+        {"PUSH", 4, true, false},       {"POP", 0, false, false},          {"CALL", 4, true, false},
+        {"RET", 0, false, false},       {"PUSHAD", 16, true, false},       {"POPAD", -16, false, false},
+        {"FSTP m64", -4, true, false},  {"FLD m80", -6, false, false},     {"FSTP m80", -8, true, false},
+        {"XCHG", 0, true, false},       {"MOVSD", 0, true, false},         {"STOSB", 0, true, false},
+        {"LODSW", 0, false, false},     {"SCASD", 0, false, false},        {"FNSTENV", -24, true, false},
+        {"LES", -4, false, false},      {"SGDT", -4, true, false},         {"BOUND", -4, false, false},
+        {"CMPXCHG8B", -4, true, false}, {"MOVUPS m128", -12, true, false},
     };
     for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
         const struct code *code[] = {
@@ -398,9 +403,9 @@ static void io_breakpoints(void)
         uint16_t watched, port;
         uint8_t len, size;
     } row[] = {
-        {0x80, 0x80, 1, 1}, {0x80, 0x81, 1, 1}, {0x81, 0x80, 1, 1}, {0x80, 0x80, 4, 1}, {0x80, 0x83, 4, 1},
-        {0x80, 0x84, 4, 1}, {0x82, 0x80, 1, 4}, {0x84, 0x80, 1, 4}, {0x80, 0x7f, 2, 2}, {0x82, 0x80, 2, 2},
-        {0x80, 0x81, 2, 1}, {0x83, 0x80, 4, 1},
+        {0x80, 0x80, 1, 1}, {0x80, 0x81, 1, 1}, {0x81, 0x80, 1, 1}, {0x80, 0x80, 4, 1},
+        {0x80, 0x83, 4, 1}, {0x80, 0x84, 4, 1}, {0x82, 0x80, 1, 4}, {0x84, 0x80, 1, 4},
+        {0x80, 0x7f, 2, 2}, {0x82, 0x80, 2, 2}, {0x80, 0x81, 2, 1}, {0x83, 0x80, 4, 1},
     };
     for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
         for (unsigned out_ = 0; out_ < 2; out_++) {
@@ -409,7 +414,8 @@ static void io_breakpoints(void)
                 {CODE("out dx, al;" HERE), CODE("out dx, ax;" HERE), CODE("out dx, eax;" HERE)},
             };
             const struct code *code = codes[out_][row[i].size / 2];
-            begin("%s of %u at port %x with %u watched at %x", out_ ? "OUT" : "IN", row[i].size, row[i].port, row[i].len, row[i].watched);
+            begin("%s of %u at port %x with %u watched at %x", out_ ? "OUT" : "IN", row[i].size, row[i].port,
+                  row[i].len, row[i].watched);
             differs(QEMU, "aligns no address; SDM \"Debug Registers\", \"Breakpoint Field Recognition\"");
             in_cr4 = CR4_DE;
             arm(1, BP_IO, row[i].watched, row[i].len);

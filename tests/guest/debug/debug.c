@@ -31,26 +31,9 @@ void want_trail(const struct code *code, uint32_t bits, unsigned n, const uint8_
     want_done();
 }
 
-const char *label(const char *format, ...)
-{
-    static char text[120];
-    va_list arguments;
-    va_start(arguments, format);
-    format_text(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return text;
-}
-
 void guest_cases(void)
 {
     breakpoint_cases();
     register_cases();
     step_cases();
-}
-
-const struct code *with_here(const struct code *code, uint32_t here)
-{
-    static struct code moved;
-    moved = (struct code){code->start, here, code->end};
-    return &moved;
 }

@@ -5,14 +5,14 @@
 #include "guest.h"
 
 #define DR6_CLEAR 0xffff0ff0u
-#define DR6_B(n) (1u << (n))
-#define DR6_BD 0x2000u
-#define DR6_BS 0x4000u
-#define DR6_BT 0x8000u
+#define DR6_B(n)  (1u << (n))
+#define DR6_BD    0x2000u
+#define DR6_BS    0x4000u
+#define DR6_BT    0x8000u
 #define DR7_CLEAR 0x400u
-#define DR7_L(n) (1u << 2 * (n))
-#define DR7_G(n) (2u << 2 * (n))
-#define DR7_GD 0x2000u
+#define DR7_L(n)  (1u << 2 * (n))
+#define DR7_G(n)  (2u << 2 * (n))
+#define DR7_GD    0x2000u
 enum breakpoint { BP_EXEC, BP_WRITE, BP_IO, BP_ACCESS };
 
 /* Arms breakpoint n for the next run. len_bytes: 1, 2, 4. */
@@ -22,9 +22,11 @@ void run_traced(const struct code *code);
 /* The run's events: #DB at these distances from the snippet's start, then its end. DR6 of each has exactly `bits` of
  * B0 to B3, BD, BS, BT. */
 void want_trail(const struct code *code, uint32_t bits, unsigned n, const uint8_t *distance);
-const struct code *with_here(const struct code *code, uint32_t here);
-const char *label(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define TRAIL(...) (sizeof((uint8_t[]){__VA_ARGS__})), (const uint8_t[]){__VA_ARGS__}
+#define TRAIL(...)                                                                                                     \
+    (sizeof((uint8_t[]){__VA_ARGS__})), (const uint8_t[])                                                              \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 void breakpoint_cases(void);
 void register_cases(void);

@@ -4,10 +4,12 @@
 void register_cases(void)
 {
     for (unsigned n = 0; n < 8; n++) {
-        const struct code *reads[] = {CODE("mov eax, dr0"), CODE("mov eax, dr1"), CODE("mov eax, dr2"), CODE("mov eax, dr3"),
-                                      CODE(".byte 0x0f, 0x21, 0xe0"), CODE(".byte 0x0f, 0x21, 0xe8"), CODE("mov eax, dr6"), CODE("mov eax, dr7")};
-        const struct code *writes[] = {CODE("mov dr0, eax"), CODE("mov dr1, eax"), CODE("mov dr2, eax"), CODE("mov dr3, eax"),
-                                       CODE(".byte 0x0f, 0x23, 0xe0"), CODE(".byte 0x0f, 0x23, 0xe8"), CODE("mov dr6, eax"), CODE("mov dr7, eax")};
+        const struct code *reads[] = {
+            CODE("mov eax, dr0"),           CODE("mov eax, dr1"),           CODE("mov eax, dr2"), CODE("mov eax, dr3"),
+            CODE(".byte 0x0f, 0x21, 0xe0"), CODE(".byte 0x0f, 0x21, 0xe8"), CODE("mov eax, dr6"), CODE("mov eax, dr7")};
+        const struct code *writes[] = {
+            CODE("mov dr0, eax"),           CODE("mov dr1, eax"),           CODE("mov dr2, eax"), CODE("mov dr3, eax"),
+            CODE(".byte 0x0f, 0x23, 0xe0"), CODE(".byte 0x0f, 0x23, 0xe8"), CODE("mov dr6, eax"), CODE("mov dr7, eax")};
         for (unsigned cpl = 1; cpl < 4; cpl++) {
             begin("DR%u at CPL %u: #GP(0)", n, cpl);
             ring(cpl);
@@ -41,8 +43,8 @@ void register_cases(void)
     want(out.r.ecx, in_dr[7]);
     begin("DR4 and DR5 raise #UD with CR4.DE");
     for (unsigned i = 0; i < 4; i++) {
-        const struct code *codes[] = {CODE(".byte 0x0f, 0x21, 0xe0"), CODE(".byte 0x0f, 0x21, 0xe8"), CODE(".byte 0x0f, 0x23, 0xe0"),
-                                      CODE(".byte 0x0f, 0x23, 0xe8")};
+        const struct code *codes[] = {CODE(".byte 0x0f, 0x21, 0xe0"), CODE(".byte 0x0f, 0x21, 0xe8"),
+                                      CODE(".byte 0x0f, 0x23, 0xe0"), CODE(".byte 0x0f, 0x23, 0xe8")};
         in_cr4 = CR4_DE;
         run(codes[i]);
         want_fault(UD, 0);
@@ -56,7 +58,8 @@ void register_cases(void)
     want(out.r.ecx, 0xffffefff);
     want(out.r.edx, DR6_CLEAR);
     begin("DR7 has fixed bits");
-    differs(QEMU | BOCHS, "stores reserved bits, as RTM, which CPUID does not offer; SDM \"Debug Control Register (DR7)\"");
+    differs(QEMU | BOCHS,
+            "stores reserved bits, as RTM, which CPUID does not offer; SDM \"Debug Control Register (DR7)\"");
     in.eax = 0xffffdf00;
     in.ebx = 0;
     run(CODE("mov dr7, eax; mov ecx, dr7; mov dr7, ebx; mov edx, dr7"));

@@ -1,6 +1,6 @@
 /*
- * Single-stepping over everything that changes TF or holds a trap back. Source: SDM vol. 3 "Single-Step Exception Condition",
- * "Masking Exceptions and Interrupts When Switching Stacks", vol. 2 "POPF", "IRET", "INT n".
+ * Single-stepping over everything that changes TF or holds a trap back. Source: SDM vol. 3 "Single-Step Exception
+ * Condition", "Masking Exceptions and Interrupts When Switching Stacks", vol. 2 "POPF", "IRET", "INT n".
  */
 #include "debug.h"
 

@@ -25,11 +25,21 @@ static void start(const struct form *f, unsigned cpl, uint32_t at)
     in.eax = 0;
     memset((void *)DATA_AREA, 0, 0x1000);
     switch (f->base) {
-    case 'b': in.ebx = at; break;
-    case 's': in.esi = at; break;
-    case 'd': in.edi = at; break;
-    case 'p': in.esp = at; break;
-    case 'e': in.ebp = at; break;
+    case 'b':
+        in.ebx = at;
+        break;
+    case 's':
+        in.esi = at;
+        break;
+    case 'd':
+        in.edi = at;
+        break;
+    case 'p':
+        in.esp = at;
+        break;
+    case 'e':
+        in.ebp = at;
+        break;
     }
 }
 

@@ -9,13 +9,20 @@ enum class { X87, WAIT, MMX, SSE, SSE_ON_MMX, SAVE, FREE };
 static unsigned expected(enum class class, uint32_t cr0, bool osfxsr)
 {
     switch (class) {
-    case X87: return cr0 & (CR0_EM | CR0_TS) ? NM : 0;
-    case WAIT: return (cr0 & CR0_MP) && (cr0 & CR0_TS) ? NM : 0;
-    case MMX: return cr0 & CR0_EM ? UD : cr0 & CR0_TS ? NM : 0;
-    case SSE: return cr0 & CR0_EM || !osfxsr ? UD : cr0 & CR0_TS ? NM : 0;
-    case SSE_ON_MMX: return cr0 & CR0_EM ? UD : cr0 & CR0_TS ? NM : 0; /* SSE's additions on MMX registers */
-    case SAVE: return cr0 & (CR0_EM | CR0_TS) ? NM : 0;
-    default: return 0;
+    case X87:
+        return cr0 & (CR0_EM | CR0_TS) ? NM : 0;
+    case WAIT:
+        return (cr0 & CR0_MP) && (cr0 & CR0_TS) ? NM : 0;
+    case MMX:
+        return cr0 & CR0_EM ? UD : cr0 & CR0_TS ? NM : 0;
+    case SSE:
+        return cr0 & CR0_EM || !osfxsr ? UD : cr0 & CR0_TS ? NM : 0;
+    case SSE_ON_MMX:
+        return cr0 & CR0_EM ? UD : cr0 & CR0_TS ? NM : 0; /* SSE's additions on MMX registers */
+    case SAVE:
+        return cr0 & (CR0_EM | CR0_TS) ? NM : 0;
+    default:
+        return 0;
     }
 }
 
@@ -37,7 +44,7 @@ void device_not_available_cases(void)
         {"FNSAVE", CODE("fnsave [ebx]"), X87},
         {"FCMOVE", CODE("fcmove st, st(1)"), X87},
         {"FLD m32", CODE("fld dword ptr [ebx]"), X87},
-        {"FISTTP is SSE3: FISTP", CODE("fistp dword ptr [ebx]"), X87},
+        {"FISTP m32", CODE("fistp dword ptr [ebx]"), X87},
         {"WAIT", CODE("fwait"), WAIT},
         {"MOVD MM", CODE("movd mm0, eax"), MMX},
         {"PADDB MM", CODE("paddb mm0, mm1"), MMX},
@@ -67,7 +74,8 @@ void device_not_available_cases(void)
     for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
         begin("%s by EM, MP, TS and OSFXSR", row[i].name);
         if (row[i].class != X87 && row[i].class != WAIT)
-            differs(QEMU, "TS comes before EM, and not all of EM and OSFXSR is looked at; SDM \"Processor Extensions\"");
+            differs(QEMU,
+                    "TS comes before EM, and not all of EM and OSFXSR is looked at; SDM \"Processor Extensions\"");
         for (unsigned bits = 0; bits < 16; bits++) {
             uint32_t cr0 = (bits & 1 ? CR0_EM : 0) | (bits & 2 ? CR0_MP : 0) | (bits & 4 ? CR0_TS : 0);
             unsigned vector = expected(row[i].class, cr0, bits & 8);

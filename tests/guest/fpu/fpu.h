@@ -9,7 +9,4 @@ void numeric_error_cases(void);
 void simd_error_cases(void);
 void alignment_cases(void);
 
-const char *label(const char *format, ...) __attribute__((format(printf, 1, 2)));
-const struct code *with_here(const struct code *code, uint32_t here);
-
 #endif

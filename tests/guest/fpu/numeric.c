@@ -1,11 +1,12 @@
 /*
  * Deferred x87 errors: #MF with CR0.NE, IRQ 13 without. Source: SDM vol. 1 "x87 FPU Exception Synchronization", vol. 3
- * "Interrupt 16-x87 FPU Floating-Point Error (#MF)"; vol. 1 appendix "Guidelines for Writing x87 FPU Exception Handlers".
+ * "Interrupt 16-x87 FPU Floating-Point Error (#MF)"; vol. 1 appendix "Guidelines for Writing x87 FPU Exception
+ * Handlers".
  */
 #include "fpu.h"
 
-/* 1 / 0 with the zero-divide exception unmasked: the error is pending. EBX: DATA_AREA, whose word at +30h is the control
- * word. */
+/* 1 / 0 with the zero-divide exception unmasked: the error is pending. EBX: DATA_AREA, whose word at +30h is the
+ * control word. */
 #define MAKE_ERROR "fninit; fldcw word ptr [ebx + 0x30]; fld1; fldz; fdivp st(1), st;"
 
 #define AT_FWAIT QEMU, "reports errors at FWAIT alone; SDM vol. 1 \"x87 FPU Exception Synchronization\""
@@ -175,9 +176,11 @@ static void irq13(void)
     static const struct {
         uint16_t port;
         uint8_t value;
-    } init[] = {{0x20, 0x11}, {0x21, 0x40}, {0x21, 4}, {0x21, 1}, {0xa0, 0x11}, {0xa1, 0x48}, {0xa1, 2}, {0xa1, 1}, {0x21, 0xfb}, {0xa1, 0xdf}};
-    const struct code *handler = CODE("push eax; inc dword ptr [0x70100]; xor eax, eax; out 0xf0, al; fnclex; mov al, 0x20;"
-                                      "out 0xa0, al; out 0x20, al; pop eax; iretd");
+    } init[] = {{0x20, 0x11}, {0x21, 0x40}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
+                {0xa1, 0x48}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xfb}, {0xa1, 0xdf}};
+    const struct code *handler =
+        CODE("push eax; inc dword ptr [0x70100]; xor eax, eax; out 0xf0, al; fnclex; mov al, 0x20;"
+             "out 0xa0, al; out 0x20, al; pop eax; iretd");
 
     begin("without NE an x87 error raises IRQ 13");
     differs(AT_FWAIT);

@@ -1,6 +1,7 @@
 /*
- * SSE: #XM and #UD by CR4.OSXMMEXCPT, MXCSR's reserved bits, alignment to 16 bytes. Source: SDM vol. 1 "SIMD Floating-Point
- * Exceptions", vol. 2, "LDMXCSR", "FXSAVE", "FXRSTOR", "MOVAPS"; vol. 3 "Interrupt 19-SIMD Floating-Point Exception (#XM)".
+ * SSE: #XM and #UD by CR4.OSXMMEXCPT, MXCSR's reserved bits, alignment to 16 bytes. Source: SDM vol. 1 "SIMD
+ * Floating-Point Exceptions", vol. 2, "LDMXCSR", "FXSAVE", "FXRSTOR", "MOVAPS"; vol. 3 "Interrupt 19-SIMD
+ * Floating-Point Exception (#XM)".
  */
 #include "fpu.h"
 
@@ -10,10 +11,10 @@ static void start(uint32_t mxcsr)
     in.ebx = DATA_AREA;
     data32[0x40] = mxcsr;
     for (unsigned i = 0; i < 4; i++) {
-        data32[i] = 0x3f800000;    /* 1.0 */
-        data32[4 + i] = 0;         /* 0.0 */
+        data32[i] = 0x3f800000;     /* 1.0 */
+        data32[4 + i] = 0;          /* 0.0 */
         data32[8 + i] = 0x7fa00000; /* SNaN */
-        data32[12 + i] = 1;        /* denormal */
+        data32[12 + i] = 1;         /* denormal */
         data32[16 + i] = 0x7f7fffff;
         data32[20 + i] = 0x3eaaaaab;
     }
@@ -21,7 +22,7 @@ static void start(uint32_t mxcsr)
 }
 
 #define NO_XM QEMU, "never raises #XM; SDM \"Interrupt 19-SIMD Floating-Point Exception (#XM)\""
-#define LOAD "ldmxcsr [ebx + 0x100]; movaps xmm0, [ebx]; movaps xmm1, [ebx + 0x10];"
+#define LOAD  "ldmxcsr [ebx + 0x100]; movaps xmm0, [ebx]; movaps xmm1, [ebx + 0x10];"
 
 void simd_error_cases(void)
 {
@@ -99,17 +100,28 @@ void simd_error_cases(void)
             const struct code *code;
             bool aligned; /* must be */
         } form[] = {
-            {"MOVAPS load", CODE("movaps xmm0, [esi]"), true},   {"MOVAPS store", CODE("movaps [esi], xmm0"), true},
-            {"MOVDQA load", CODE("movdqa xmm0, [esi]"), true},   {"MOVNTPS", CODE("movntps [esi], xmm0"), true},
-            {"MOVNTDQ", CODE("movntdq [esi], xmm0"), true},      {"ADDPS m128", CODE("addps xmm0, [esi]"), true},
-            {"PADDB m128", CODE("paddb xmm0, [esi]"), true},     {"PSHUFD m128", CODE("pshufd xmm0, [esi], 0"), true},
-            {"FXSAVE", CODE("fxsave [esi]"), true},              {"FXRSTOR", CODE("fxrstor [esi]"), true},
-            {"MOVUPS load", CODE("movups xmm0, [esi]"), false},  {"MOVDQU store", CODE("movdqu [esi], xmm0"), false},
-            {"MOVLPS", CODE("movlps xmm0, [esi]"), false},       {"MOVHPD", CODE("movhpd [esi], xmm0"), false},
-            {"MOVSS", CODE("movss xmm0, [esi]"), false},         {"CVTPS2PD m64", CODE("cvtps2pd xmm0, [esi]"), false},
-            {"PADDB MM, m64", CODE("paddb mm0, [esi]"), false},  {"CVTPI2PS m64", CODE("cvtpi2ps xmm0, [esi]"), false},
-            {"UNPCKLPS m128", CODE("unpcklps xmm0, [esi]"), true}, {"SQRTPS m128", CODE("sqrtps xmm0, [esi]"), true},
-            {"CVTDQ2PD m64", CODE("cvtdq2pd xmm0, [esi]"), false}, {"CVTDQ2PS m128", CODE("cvtdq2ps xmm0, [esi]"), true},
+            {"MOVAPS load", CODE("movaps xmm0, [esi]"), true},
+            {"MOVAPS store", CODE("movaps [esi], xmm0"), true},
+            {"MOVDQA load", CODE("movdqa xmm0, [esi]"), true},
+            {"MOVNTPS", CODE("movntps [esi], xmm0"), true},
+            {"MOVNTDQ", CODE("movntdq [esi], xmm0"), true},
+            {"ADDPS m128", CODE("addps xmm0, [esi]"), true},
+            {"PADDB m128", CODE("paddb xmm0, [esi]"), true},
+            {"PSHUFD m128", CODE("pshufd xmm0, [esi], 0"), true},
+            {"FXSAVE", CODE("fxsave [esi]"), true},
+            {"FXRSTOR", CODE("fxrstor [esi]"), true},
+            {"MOVUPS load", CODE("movups xmm0, [esi]"), false},
+            {"MOVDQU store", CODE("movdqu [esi], xmm0"), false},
+            {"MOVLPS", CODE("movlps xmm0, [esi]"), false},
+            {"MOVHPD", CODE("movhpd [esi], xmm0"), false},
+            {"MOVSS", CODE("movss xmm0, [esi]"), false},
+            {"CVTPS2PD m64", CODE("cvtps2pd xmm0, [esi]"), false},
+            {"PADDB MM, m64", CODE("paddb mm0, [esi]"), false},
+            {"CVTPI2PS m64", CODE("cvtpi2ps xmm0, [esi]"), false},
+            {"UNPCKLPS m128", CODE("unpcklps xmm0, [esi]"), true},
+            {"SQRTPS m128", CODE("sqrtps xmm0, [esi]"), true},
+            {"CVTDQ2PD m64", CODE("cvtdq2pd xmm0, [esi]"), false},
+            {"CVTDQ2PS m128", CODE("cvtdq2ps xmm0, [esi]"), true},
         };
         for (unsigned i = 0; i < sizeof form / sizeof form[0]; i++) {
             begin(form[i].aligned ? "%s at +%u raises #GP(0)" : "%s at +%u is done", form[i].name, off);

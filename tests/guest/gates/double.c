@@ -4,14 +4,14 @@
  */
 #include "gates.h"
 
-#define FLAT (AR_32 | AR_G)
-#define IDT_ERROR(vector) ((vector) * 8 + 2)
-#define EXT 1
+#define FLAT              (AR_32 | AR_G)
+#define IDT_ERROR(vector) ((vector)*8 + 2)
+#define EXT               1
 
 /* Identity map of the first 4 MiB in 4 KiB pages at HIGH_AREA, and a not present page above it. */
 #define PAGE_DIRECTORY ((volatile uint32_t *)HIGH_AREA)
-#define PAGE_TABLE ((volatile uint32_t *)(HIGH_AREA + 0x1000))
-#define ABSENT_PAGE 0x300000
+#define PAGE_TABLE     ((volatile uint32_t *)(HIGH_AREA + 0x1000))
+#define ABSENT_PAGE    0x300000
 static void paging_on(void)
 {
     memset((void *)HIGH_AREA, 0, 0x2000);
@@ -44,23 +44,44 @@ static const struct code *raise_first(enum first first)
     ring(3);
     in.eax = 0;
     switch (first) {
-    case F_DE: return CODE("div al");
-    case F_DB: return CODE(".byte 0xf1");
-    case F_BP: return CODE("int3");
-    case F_OF: in.eflags |= 0x800; return CODE("into");
-    case F_BR: data32[0] = data32[1] = 1; return CODE("bound eax, [0x70000]");
-    case F_UD: return CODE("ud2; nop");
-    case F_NM: in_cr0 |= CR0_TS; return CODE("fnop");
+    case F_DE:
+        return CODE("div al");
+    case F_DB:
+        return CODE(".byte 0xf1");
+    case F_BP:
+        return CODE("int3");
+    case F_OF:
+        in.eflags |= 0x800;
+        return CODE("into");
+    case F_BR:
+        data32[0] = data32[1] = 1;
+        return CODE("bound eax, [0x70000]");
+    case F_UD:
+        return CODE("ud2; nop");
+    case F_NM:
+        in_cr0 |= CR0_TS;
+        return CODE("fnop");
     case F_TS:
         tss.ss1 = 0;
         slot(10, gate(CODE32(1), 0x20000, AR_CALL32 | AR_DPL(3), 0));
         return CODE("call 0x150, 0"); /* SLOT(10) */
-    case F_NP: in.eax = slot(10, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3; return CODE("mov ds, ax");
-    case F_SS: in.eax = slot(10, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3; return CODE("mov ss, ax");
-    case F_GP: return CODE("hlt; nop");
-    case F_PF: paging_on(); return CODE("mov eax, ds:[0x300000]");
-    case F_AC: in_cr0 |= CR0_AM; in.eflags |= ACF; return CODE("mov eax, ds:[0x70001]");
-    default: return CODE("int 0x40");
+    case F_NP:
+        in.eax = slot(10, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3;
+        return CODE("mov ds, ax");
+    case F_SS:
+        in.eax = slot(10, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3;
+        return CODE("mov ss, ax");
+    case F_GP:
+        return CODE("hlt; nop");
+    case F_PF:
+        paging_on();
+        return CODE("mov eax, ds:[0x300000]");
+    case F_AC:
+        in_cr0 |= CR0_AM;
+        in.eflags |= ACF;
+        return CODE("mov eax, ds:[0x70001]");
+    default:
+        return CODE("int 0x40");
     }
 }
 
@@ -71,14 +92,20 @@ static const struct {
     unsigned vector;
     const char *what;
 } second_row[N_SECOND] = {{NP, "an absent gate"}, {GP, "a gate of no gate type"}, {GP, "a gate to the null selector"},
-                          {NP, "absent code"}, {TS, "a null inner stack"}, {SS, "an absent inner stack"}};
+                          {NP, "absent code"},    {TS, "a null inner stack"},     {SS, "an absent inner stack"}};
 
 static uint32_t break_gate(unsigned vector, enum second second, uint32_t ext)
 {
     switch (second) {
-    case S_NP_GATE: idt[vector] &= ~(0x80ull << 40); return IDT_ERROR(vector) | ext;
-    case S_GP_TYPE: idt[vector] = gate(CODE32(0), stub32(vector), 0xe8, 0); return IDT_ERROR(vector) | ext;
-    case S_GP_NULL: idt[vector] = gate(0, stub32(vector), AR_INT32 | AR_DPL(3), 0); return ext;
+    case S_NP_GATE:
+        idt[vector] &= ~(0x80ull << 40);
+        return IDT_ERROR(vector) | ext;
+    case S_GP_TYPE:
+        idt[vector] = gate(CODE32(0), stub32(vector), 0xe8, 0);
+        return IDT_ERROR(vector) | ext;
+    case S_GP_NULL:
+        idt[vector] = gate(0, stub32(vector), AR_INT32 | AR_DPL(3), 0);
+        return ext;
     case S_NP_CODE:
         slot(11, descriptor(0, 0xfffff, (AR_CODE & ~AR_PRESENT) | FLAT));
         idt[vector] = gate(SLOT(11), stub32(vector), AR_INT32 | AR_DPL(3), 0);

@@ -39,7 +39,8 @@ static void popf(void)
                         run(wide ? CODE("push eax; popfd") : CODE("push ax; popfw"));
                         want_done();
                         /* VIF and VIP: the editions of the manual disagree. */
-                        want_masked("eflags", out.r.eflags, after_load(olds[i], values[j], cpl, wide), ~(RF | VIF | VIP));
+                        want_masked("eflags", out.r.eflags, after_load(olds[i], values[j], cpl, wide),
+                                    ~(RF | VIF | VIP));
                     }
                 }
             }
@@ -97,9 +98,11 @@ static void iret(void)
                 bool wide = form & 1, outer = form & 2;
                 if (outer && cpl == 3)
                     continue;
-                begin("%s at CPL %u with IOPL %u to %s", wide ? "IRETD" : "IRET", cpl, iopl, outer ? "CPL 3" : "the same ring");
+                begin("%s at CPL %u with IOPL %u to %s", wide ? "IRETD" : "IRET", cpl, iopl,
+                      outer ? "CPL 3" : "the same ring");
                 const uint32_t olds[] = {EF_FIXED | IOPL(iopl), EF_FIXED | (ALL & ~IOPL(3) & ~NT) | IOPL(iopl)};
-                const uint32_t values[] = {ALL, 0, 0xffffffff & ~(TF | VM | VIF | VIP), IF, IOPL(3), NT, ACF | ID, ARITHMETIC};
+                const uint32_t values[] = {ALL,      0,         0xffffffff & ~(TF | VM | VIF | VIP), IF, IOPL(3), NT,
+                                           ACF | ID, ARITHMETIC};
                 for (unsigned i = 0; i < 2; i++) {
                     for (unsigned j = 0; j < sizeof values / 4; j++) {
                         note("%x over %x", values[j], olds[i]);
@@ -111,11 +114,14 @@ static void iret(void)
                         in.ebx = SLOT(0) | to;
                         in.ecx = DATA32(to);
                         if (wide)
-                            run(CODE("push ecx; push 0x9000; push eax; push ebx; push offset 1f - 0x10000; iretd; 1: "));
+                            run(CODE(
+                                "push ecx; push 0x9000; push eax; push ebx; push offset 1f - 0x10000; iretd; 1: "));
                         else
-                            run(CODE("mov edx, offset 1f; push cx; pushw 0x9000; push ax; push bx; push dx; .byte 0x66; iretd; 1: "));
+                            run(CODE("mov edx, offset 1f; push cx; pushw 0x9000; push ax; push bx; push dx; .byte "
+                                     "0x66; iretd; 1: "));
                         want_done();
-                        want_masked("eflags", out.r.eflags, after_load(olds[i], values[j], cpl, wide), ~(RF | VIF | VIP));
+                        want_masked("eflags", out.r.eflags, after_load(olds[i], values[j], cpl, wide),
+                                    ~(RF | VIF | VIP));
                     }
                 }
             }

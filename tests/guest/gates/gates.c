@@ -4,9 +4,9 @@
  */
 #include "gates.h"
 
-#define FLAT (AR_32 | AR_G)
-#define IDT_ERROR(vector) ((vector) * 8 + 2)
-#define EXT 1
+#define FLAT              (AR_32 | AR_G)
+#define IDT_ERROR(vector) ((vector)*8 + 2)
+#define EXT               1
 
 static const struct {
     uint32_t ar;
@@ -42,23 +42,17 @@ static void gate_frame(unsigned kind, unsigned cpl, uint32_t eip, uint32_t eflag
 
 static void software_interrupts(void)
 {
-    static const struct {
+    const struct {
         const char *name;
         unsigned vector;
         bool checked; /* against the gate's DPL */
-    } rows[] = {{"INT 40h", 0x40, true}, {"INT3", BP, true}, {"INT 3", BP, true}, {"INTO", OF, true}, {"INT1", DB, false},
-                {"INT FFh", 0xff, true}, {"INT 0", DE, true}};
+        const struct code *code;
+    } rows[] = {{"INT 40h", 0x40, true, CODE("int 0x40")},  {"INT3", BP, true, CODE("int3")},
+                {"INT 3", BP, true, CODE(".byte 0xcd, 3")}, {"INTO", OF, true, CODE("into")},
+                {"INT1", DB, false, CODE(".byte 0xf1")},    {"INT FFh", 0xff, true, CODE("int 0xff")},
+                {"INT 0", DE, true, CODE("int 0")}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct code *code = NULL;
-        switch (i) {
-        case 0: code = CODE("int 0x40"); break;
-        case 1: code = CODE("int3"); break;
-        case 2: code = CODE(".byte 0xcd, 3"); break;
-        case 3: code = CODE("into"); break;
-        case 4: code = CODE(".byte 0xf1"); break;
-        case 5: code = CODE("int 0xff"); break;
-        case 6: code = CODE("int 0"); break;
-        }
+        const struct code *code = rows[i].code;
         unsigned vector = rows[i].vector;
         for (unsigned kind = 0; kind < 4; kind++) {
             for (unsigned cpl = 0; cpl < 4; cpl++) {
@@ -163,27 +157,51 @@ static void exceptions(void)
     static const struct {
         unsigned vector;
         const char *name;
-    } faults[] = {{DE, "#DE"}, {BR, "#BR"}, {UD, "#UD"}, {NM, "#NM"}, {TS, "#TS"}, {NP, "#NP"}, {SS, "#SS"}, {GP, "#GP"}, {AC, "#AC"}};
+    } faults[] = {{DE, "#DE"}, {BR, "#BR"}, {UD, "#UD"}, {NM, "#NM"}, {TS, "#TS"},
+                  {NP, "#NP"}, {SS, "#SS"}, {GP, "#GP"}, {AC, "#AC"}};
     for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         begin("the EFLAGS image of %s has RF set", faults[i].name);
-        differs(QEMU, "RF is not set in the image that a fault pushes; SDM vol. 3 \"Restarting Tasks\", \"Debug Exceptions\"");
+        differs(
+            QEMU,
+            "RF is not set in the image that a fault pushes; SDM vol. 3 \"Restarting Tasks\", \"Debug Exceptions\"");
         ring(faults[i].vector == SS ? 0 : 3);
         const struct code *code = NULL;
         in.eax = 0;
         switch (faults[i].vector) {
-        case DE: code = CODE("div al"); break;
-        case BR: code = CODE("mov dword ptr [0x70000], 1; mov dword ptr [0x70004], 1;" HERE "bound eax, [0x70000]"); break;
-        case UD: code = CODE("ud2; nop"); break;
-        case NM: code = CODE("fnop"); in_cr0 |= CR0_TS; break;
+        case DE:
+            code = CODE("div al");
+            break;
+        case BR:
+            code = CODE("mov dword ptr [0x70000], 1; mov dword ptr [0x70004], 1;" HERE "bound eax, [0x70000]");
+            break;
+        case UD:
+            code = CODE("ud2; nop");
+            break;
+        case NM:
+            code = CODE("fnop");
+            in_cr0 |= CR0_TS;
+            break;
         case TS:
             tss.ss1 = 0;
             slot(0, gate(CODE32(1), 0x20000, AR_CALL32 | AR_DPL(3), 0));
             code = CODE("call 0x100, 0");
             break;
-        case NP: in.eax = slot(0, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3; code = CODE("mov ds, ax"); break;
-        case SS: in.eax = slot(0, descriptor(0, 0, AR_DATA & ~AR_PRESENT)); code = CODE("mov ss, ax"); break;
-        case GP: code = CODE("hlt"); break;
-        case AC: in_cr0 |= CR0_AM; in.eflags |= ACF; code = CODE("mov eax, ds:[0x70001]"); break;
+        case NP:
+            in.eax = slot(0, descriptor(0, 0, (AR_DATA & ~AR_PRESENT) | AR_DPL(3))) | 3;
+            code = CODE("mov ds, ax");
+            break;
+        case SS:
+            in.eax = slot(0, descriptor(0, 0, AR_DATA & ~AR_PRESENT));
+            code = CODE("mov ss, ax");
+            break;
+        case GP:
+            code = CODE("hlt");
+            break;
+        case AC:
+            in_cr0 |= CR0_AM;
+            in.eflags |= ACF;
+            code = CODE("mov eax, ds:[0x70001]");
+            break;
         }
         run(code);
         want(out.vector, faults[i].vector);
@@ -358,7 +376,8 @@ static void inner_stacks(bool exception)
     } rows[] = {
         {"a null SS", 0, AR_DATA, 0xfffff, RING1_TOP, TS, 0},
         {"an SS beyond the GDT limit", GDT_ENTRIES * 8 + 1, AR_DATA, 0xfffff, RING1_TOP, TS, GDT_ENTRIES * 8},
-        {"an SS beyond the LDT limit", LDT_SLOT(LDT_ENTRIES) + 1, AR_DATA, 0xfffff, RING1_TOP, TS, LDT_SLOT(LDT_ENTRIES)},
+        {"an SS beyond the LDT limit", LDT_SLOT(LDT_ENTRIES) + 1, AR_DATA, 0xfffff, RING1_TOP, TS,
+         LDT_SLOT(LDT_ENTRIES)},
         {"an SS with RPL 0", SLOT(1), AR_DATA | AR_DPL(1), 0xfffff, RING1_TOP, TS, SLOT(1)},
         {"an SS with DPL 0", SLOT(1) | 1, AR_DATA, 0xfffff, RING1_TOP, TS, SLOT(1)},
         {"an SS with DPL 2", SLOT(1) | 1, AR_DATA | AR_DPL(2), 0xfffff, RING1_TOP, TS, SLOT(1)},
@@ -403,7 +422,8 @@ static void inner_rings(void)
         for (unsigned to = 0; to < cpl; to++) {
             begin("INT 40h from CPL %u to ring %u and back by IRET", cpl, to);
             ring(cpl);
-            idt[0x40] = gate(CODE32(to), CODE("mov ebx, esp; mov esi, ss; mov edi, cs; iretd")->start, AR_TRAP32 | AR_DPL(3), 0);
+            idt[0x40] = gate(CODE32(to), CODE("mov ebx, esp; mov esi, ss; mov edi, cs; iretd")->start,
+                             AR_TRAP32 | AR_DPL(3), 0);
             run(CODE("int 0x40"));
             want_done();
             want(out.r.ebx, tops[to] - 20);

@@ -1,13 +1,14 @@
 /*
- * When an external interrupt is taken: STI and MOV SS, HLT, IRET, POPF, REP, priorities. Source: SDM vol. 3 "Interrupt and
- * Exception Handling", vol. 2 "STI", "HLT", "MOV", "POP"; Intel 231468 (8259A).
+ * When an external interrupt is taken: STI and MOV SS, HLT, IRET, POPF, REP, priorities. Source: SDM vol. 3 "Interrupt
+ * and Exception Handling", vol. 2 "STI", "HLT", "MOV", "POP"; Intel 231468 (8259A).
  *
- * A pending interrupt is made by polling the interrupt controller's request register with IF clear, so each case is exact.
+ * A pending interrupt is made by polling the interrupt controller's request register with IF clear, so each case is
+ * exact.
  */
 #include "guest.h"
 
-#define IRQ(n) (0x40u + (n)) /* vectors */
-#define PIT_COUNT 0x40
+#define IRQ(n)      (0x40u + (n)) /* vectors */
+#define PIT_COUNT   0x40
 #define PIT_CONTROL 0x43
 
 static void program_controllers(void)
@@ -15,7 +16,8 @@ static void program_controllers(void)
     static const struct {
         uint16_t port;
         uint8_t value;
-    } init[] = {{0x20, 0x11}, {0x21, IRQ(0)}, {0x21, 4}, {0x21, 1}, {0xa0, 0x11}, {0xa1, IRQ(8)}, {0xa1, 2}, {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
+    } init[] = {{0x20, 0x11},   {0x21, IRQ(0)}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
+                {0xa1, IRQ(8)}, {0xa1, 2},      {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
     for (unsigned i = 0; i < sizeof init / sizeof init[0]; i++)
         out8(init[i].port, init[i].value);
 }
@@ -123,10 +125,12 @@ static void boundaries(void)
     begin("the second of two STI holds nothing back");
     taken_at_here(CODE("sti; sti;" HERE "nop"));
     begin("STI before MOV SS: the instruction after MOV SS still runs");
-    differs(QEMU, "MOV SS after STI holds nothing back; SDM \"Masking Exceptions and Interrupts When Switching Stacks\"");
+    differs(QEMU,
+            "MOV SS after STI holds nothing back; SDM \"Masking Exceptions and Interrupts When Switching Stacks\"");
     taken_at_here(CODE("mov eax, ss; sti; mov ss, eax; nop;" HERE "nop"));
     begin("STI before POP SS: the instruction after POP SS still runs");
-    differs(QEMU, "POP SS after STI holds nothing back; SDM \"Masking Exceptions and Interrupts When Switching Stacks\"");
+    differs(QEMU,
+            "POP SS after STI holds nothing back; SDM \"Masking Exceptions and Interrupts When Switching Stacks\"");
     taken_at_here(CODE("push ss; sti; pop ss; nop;" HERE "nop"));
     begin("STI before LSS: LSS holds nothing back");
     taken_at_here(CODE("push ss; push esp; sti; lss esp, [esp];" HERE "nop"));
@@ -200,7 +204,9 @@ static void boundaries(void)
     taken_at_here(CODE16("pushf; pop ax; or ah, 2; push ax; popf;" HERE "nop"));
     begin("IRET in real mode has none");
     real_mode();
-    taken_at_here(CODE16("pushf; pop ax; or ah, 2; push ax; push cs; call 1f; 1: pop bx; add bx, 2f - 1b; push bx; iret; nop; 2:" HERE "nop"));
+    taken_at_here(CODE16(
+        "pushf; pop ax; or ah, 2; push ax; push cs; call 1f; 1: pop bx; add bx, 2f - 1b; push bx; iret; nop; 2:" HERE
+        "nop"));
     begin("a task gate saves the boundary's EIP");
     const struct code *landing = LANDING(), *code = CODE("sti; nop;" HERE "nop");
     idt[IRQ(0)] = gate(SEG_TSS2, 0, AR_TASK_GATE, 0);

@@ -11,16 +11,17 @@
  *     run(CODE("push eax;" HERE "pop ss"));                    snippet, Intel syntax; CODE16 for 16-bit code
  *     want_fault(GP, 0);                                       vector, error code, EIP at HERE, nothing else changed
  *
- * A snippet ends by reaching its end (a UD2 that the harness recognises: want_done) or by any exception. HERE marks where
- * the event is expected: before a faulting instruction, after a trapping one; without HERE it is the snippet's start.
- * `out` holds the interrupted registers, vector, error code, control registers, and the frame as it lay on the stack.
- * A gate or far jump may lead into another snippet, a landing: LANDING is a lone UD2, found with want_at(landing->start).
- * Expected results come from the SDM; where an emulator departs from it, differs(QEMU, "why; SDM title") says so in the case.
+ * A snippet ends by reaching its end (a UD2 that the harness recognises: want_done) or by any exception. HERE marks
+ * where the event is expected: before a faulting instruction, after a trapping one; without HERE it is the snippet's
+ * start. `out` holds the interrupted registers, vector, error code, control registers, and the frame as it lay on the
+ * stack. A gate or far jump may lead into another snippet, a landing: LANDING is a lone UD2, found with
+ * want_at(landing->start). Expected results come from the SDM; where an emulator departs from it, differs(QEMU, "why;
+ * SDM title") says so in the case.
  *
- * What begin() resets: GDT, LDT, IDT (32-bit interrupt gates of DPL 3 for all vectors), both TSSes, CR0 (PE, NE), CR3 and
- * CR4 (0), debug registers, the IVT, DATA_AREA (zeros), `in`. A case must leave CODE32(0), DATA32(0), and the gate of the
- * event it expects, usable. With paging on, everything below 4 MiB must stay mapped one to one.
- * This is a guest's kernel: its machine is global, so is its state.
+ * What begin() resets: GDT, LDT, IDT (32-bit interrupt gates of DPL 3 for all vectors), both TSSes, CR0 (PE, NE), CR3
+ * and CR4 (0), debug registers, the IVT, DATA_AREA (zeros), `in`. A case must leave CODE32(0), DATA32(0), and the gate
+ * of the event it expects, usable. With paging on, everything below 4 MiB must stay mapped one to one. This is a
+ * guest's kernel: its machine is global, so is its state.
  */
 #ifndef TESTS_GUEST_KERNEL_GUEST_H
 #define TESTS_GUEST_KERNEL_GUEST_H
@@ -34,59 +35,59 @@
 
 enum vector { DE, DB, NMI, BP, OF, BR, UD, NM, DF, CSO, TS, NP, SS, GP, PF, MF = 16, AC, MC, XM };
 
-#define CF 0x1u
+#define CF       0x1u
 #define EF_FIXED 0x2u
-#define ZF 0x40u
-#define TF 0x100u
-#define IF 0x200u
-#define DFLAG 0x400u
-#define IOPL(n) ((uint32_t)(n) << 12)
-#define NT 0x4000u
-#define RF 0x10000u
-#define VM 0x20000u
-#define ACF 0x40000u
-#define VIF 0x80000u
-#define VIP 0x100000u
-#define ID 0x200000u
+#define ZF       0x40u
+#define TF       0x100u
+#define IF       0x200u
+#define DFLAG    0x400u
+#define IOPL(n)  ((uint32_t)(n) << 12)
+#define NT       0x4000u
+#define RF       0x10000u
+#define VM       0x20000u
+#define ACF      0x40000u
+#define VIF      0x80000u
+#define VIP      0x100000u
+#define ID       0x200000u
 
-#define CR0_PE 0x1u
-#define CR0_MP 0x2u
-#define CR0_EM 0x4u
-#define CR0_TS 0x8u
-#define CR0_ET 0x10u
-#define CR0_NE 0x20u
-#define CR0_WP 0x10000u
-#define CR0_AM 0x40000u
-#define CR0_NW 0x20000000u
-#define CR0_CD 0x40000000u
-#define CR0_PG 0x80000000u
-#define CR4_VME 0x1u
-#define CR4_PVI 0x2u
-#define CR4_TSD 0x4u
-#define CR4_DE 0x8u
-#define CR4_PSE 0x10u
-#define CR4_PAE 0x20u
-#define CR4_PGE 0x80u
-#define CR4_OSFXSR 0x200u
+#define CR0_PE         0x1u
+#define CR0_MP         0x2u
+#define CR0_EM         0x4u
+#define CR0_TS         0x8u
+#define CR0_ET         0x10u
+#define CR0_NE         0x20u
+#define CR0_WP         0x10000u
+#define CR0_AM         0x40000u
+#define CR0_NW         0x20000000u
+#define CR0_CD         0x40000000u
+#define CR0_PG         0x80000000u
+#define CR4_VME        0x1u
+#define CR4_PVI        0x2u
+#define CR4_TSD        0x4u
+#define CR4_DE         0x8u
+#define CR4_PSE        0x10u
+#define CR4_PAE        0x20u
+#define CR4_PGE        0x80u
+#define CR4_OSFXSR     0x200u
 #define CR4_OSXMMEXCPT 0x400u
 
 /* ---- registers and events ---- */
 
-struct registers { /* entry.S knows the offsets */
+struct registers { /* entry.S knows the offsets; the segment registers in the order of their encoding */
     uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi, eip, eflags;
     uint32_t es, cs, ss, ds, fs, gs;
 };
 
 struct event {
-    struct registers r;      /* of the interrupted code */
-    uint32_t vector, error;  /* error: 0 for vectors without one */
+    struct registers r;     /* of the interrupted code */
+    uint32_t vector, error; /* error: 0 for vectors without one */
     uint32_t cr0, cr2, cr3, cr4, dr6, dr7;
     uint32_t tr, ldtr;
     uint32_t handler_eflags, handler_esp, handler_ss; /* on entry to the handler */
     struct registers handler;                         /* es, ds, fs, gs as the handler found them */
-    const uint32_t *frame;   /* what the CPU pushed, as it lay on the stack; 16 words for a 16-bit gate */
+    const uint32_t *frame; /* what the CPU pushed, as it lay on the stack; 16 words for a 16-bit gate */
     bool gate16, real;
-    bool inner;              /* the handler's stack came from the TSS */
+    bool inner; /* the handler's stack came from the TSS */
 };
 
 extern struct registers in; /* on entry to the snippet */
@@ -113,7 +114,7 @@ struct code {
 #define CODE_BITS(bits, text)                                                                                          \
     ({                                                                                                                 \
         const struct code *code_;                                                                                      \
-        __asm__ volatile(".pushsection .snippet, \"ax\"\n.intel_syntax noprefix\n.code" bits "\n870: 880:\n" text     \
+        __asm__ volatile(".pushsection .snippet, \"ax\"\n.intel_syntax noprefix\n.code" bits "\n870: 880:\n" text      \
                          "\n881: ud2\n.att_syntax prefix\n.code32\n.popsection\n"                                      \
                          ".pushsection .rodata\n.balign 4\n882: .long 880b, 870b, 881b\n.popsection\n"                 \
                          "movl $882b, %0"                                                                              \
@@ -121,39 +122,39 @@ struct code {
         code_;                                                                                                         \
     })
 /* Braces, bars and percent signs would need escapes: Intel syntax needs none of them. */
-#define CODE(text) CODE_BITS("32", text)
+#define CODE(text)   CODE_BITS("32", text)
 #define CODE16(text) CODE_BITS("16", text)
-#define LANDING() CODE("")
-#define LANDING16() CODE16("")
+#define LANDING()    CODE("")
+#define LANDING16()  CODE16("")
 /* Offset in SEG_CODE16 segments, in real and in virtual-8086 mode with CS = SNIPPET_SEGMENT. */
-#define LOW(linear) ((linear) - SNIPPET_BASE)
+#define LOW(linear)     ((linear)-SNIPPET_BASE)
 #define SNIPPET_SEGMENT (SNIPPET_BASE >> 4)
-#define STACK_SEGMENT (STACK_BASE >> 4)
-#define DATA_SEGMENT (DATA_AREA >> 4)
+#define STACK_SEGMENT   (STACK_BASE >> 4)
+#define DATA_SEGMENT    (DATA_AREA >> 4)
 
 /* ---- the machine's tables ---- */
 
-#define AR_CODE 0x9au          /* present, DPL 0, execute/read */
-#define AR_CODE_XO 0x98u       /* execute-only */
+#define AR_CODE       0x9au /* present, DPL 0, execute/read */
+#define AR_CODE_XO    0x98u /* execute-only */
 #define AR_CONFORMING 0x9eu
-#define AR_DATA 0x92u
-#define AR_DATA_RO 0x90u
-#define AR_DATA_DOWN 0x96u
-#define AR_LDT 0x82u
-#define AR_TSS16 0x81u
-#define AR_TSS32 0x89u
-#define AR_BUSY 0x02u
-#define AR_CALL16 0x84u
-#define AR_TASK_GATE 0x85u
-#define AR_INT16 0x86u
-#define AR_TRAP16 0x87u
-#define AR_CALL32 0x8cu
-#define AR_INT32 0x8eu
-#define AR_TRAP32 0x8fu
-#define AR_PRESENT 0x80u
-#define AR_DPL(n) ((uint32_t)(n) << 5)
-#define AR_32 0x4000u /* D/B */
-#define AR_G 0x8000u
+#define AR_DATA       0x92u
+#define AR_DATA_RO    0x90u
+#define AR_DATA_DOWN  0x96u
+#define AR_LDT        0x82u
+#define AR_TSS16      0x81u
+#define AR_TSS32      0x89u
+#define AR_BUSY       0x02u
+#define AR_CALL16     0x84u
+#define AR_TASK_GATE  0x85u
+#define AR_INT16      0x86u
+#define AR_TRAP16     0x87u
+#define AR_CALL32     0x8cu
+#define AR_INT32      0x8eu
+#define AR_TRAP32     0x8fu
+#define AR_PRESENT    0x80u
+#define AR_DPL(n)     ((uint32_t)(n) << 5)
+#define AR_32         0x4000u /* D/B */
+#define AR_G          0x8000u
 
 struct tss32 {
     uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
@@ -207,7 +208,8 @@ void begin(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void differs(unsigned emulators, const char *why);
 /* The case hangs or ends these emulators: not run there. Call before run(). */
 void skip_on(unsigned emulators, const char *why);
-/* Which of a case's several runs this is: printed with a failure. A run keeps `in`, tables and memory of the one before. */
+/* Which of a case's several runs this is: printed with a failure. A run keeps `in`, tables and memory of the one
+ * before. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void run(const struct code *code);
 /* The snippet must shut the CPU down: the machine resets and the image resumes after this case. */
@@ -226,6 +228,10 @@ void want_equal(const char *field, uint32_t got, uint32_t expected);
 void want_masked(const char *field, uint32_t got, uint32_t expected, uint32_t mask);
 
 /* ---- for the cases' own needs ---- */
+/* A field's name for want_equal(), formatted; valid until the next call. */
+const char *label(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same snippet with its event expected elsewhere; valid until the next call. */
+const struct code *with_here(const struct code *code, uint32_t here);
 int print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void format_text(char *to, size_t size, const char *format, va_list arguments);
 void *memset(void *to, int value, size_t size);
@@ -254,7 +260,7 @@ static inline uint64_t read_msr(uint32_t index)
     __asm__ volatile("rdmsr" : "=A"(value) : "c"(index));
     return value;
 }
-#define data8 ((volatile uint8_t *)DATA_AREA)
+#define data8  ((volatile uint8_t *)DATA_AREA)
 #define data16 ((volatile uint16_t *)DATA_AREA)
 #define data32 ((volatile uint32_t *)DATA_AREA)
 

@@ -11,7 +11,7 @@ _Static_assert(offsetof(struct raw_event, r.gs) == 60 && offsetof(struct raw_eve
 struct persist { /* across a reset of the machine */
     uint32_t magic, ordinal, expected, passed, failed, differing, check;
 };
-#define PERSIST ((volatile struct persist *)PERSIST_BASE)
+#define PERSIST       ((volatile struct persist *)PERSIST_BASE)
 #define PERSIST_MAGIC 0x4d383647u
 
 struct registers in;
@@ -45,7 +45,7 @@ static const struct code *current;
 static char name[160], detail[80];
 static const char *differ_why;
 static bool skipping, failing, open_case, running, in_real;
-static bool has_cr4; /* a 486 has none */
+static bool has_cr4;          /* a 486 has none */
 static bool resumed_expected; /* the case before the machine's reset had asked for it */
 static uint32_t ordinal, resume_at, passed, failed, differing;
 
@@ -85,11 +85,18 @@ void format_text(char *to, size_t size, const char *format, va_list arguments)
             for (const char *s = va_arg(arguments, const char *); *s && to < end; s++)
                 *to++ = *s;
             break;
-        case 'c': *to++ = (char)va_arg(arguments, int); break;
+        case 'c':
+            *to++ = (char)va_arg(arguments, int);
+            break;
         case 'd':
-        case 'u': to = put_number(to, end, va_arg(arguments, uint32_t), 10, width); break;
-        case 'x': to = put_number(to, end, va_arg(arguments, uint32_t), 16, width); break;
-        default: *to++ = *format;
+        case 'u':
+            to = put_number(to, end, va_arg(arguments, uint32_t), 10, width);
+            break;
+        case 'x':
+            to = put_number(to, end, va_arg(arguments, uint32_t), 16, width);
+            break;
+        default:
+            *to++ = *format;
         }
     }
     *to = 0;
@@ -559,7 +566,8 @@ uint32_t on_event(void)
     decode(e);
     out = *e;
     if (!running) {
-        print("not ok harness: vector %x error %x at %x:%x after %s\n", out.vector, out.error, out.r.cs, out.r.eip, name);
+        print("not ok harness: vector %x error %x at %x:%x after %s\n", out.vector, out.error, out.r.cs, out.r.eip,
+              name);
         failed++;
         leave();
     }
@@ -643,6 +651,23 @@ void want_at(uint32_t linear)
 void want_done(void)
 {
     want_at(skipping ? 0 : current->end);
+}
+
+const char *label(const char *format, ...)
+{
+    static char text[120];
+    va_list arguments;
+    va_start(arguments, format);
+    format_text(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+const struct code *with_here(const struct code *code, uint32_t here)
+{
+    static struct code moved;
+    moved = (struct code){code->start, here, code->end};
+    return &moved;
 }
 
 /* ---- the image ---- */

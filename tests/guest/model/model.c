@@ -1,30 +1,31 @@
 /*
- * What the CPU says it is, and whether it keeps to it: CPUID, MSRs, CR4's bits, instructions by feature, counters, memory types,
- * LOCK. Source: SDM vol. 2 "CPUID", "RDMSR", "RDTSC", "RDPMC", "LOCK", "CMPXCHG8B"; vol. 3 "Control Registers", "Memory Type
- * Range Registers (MTRRs)", "Page Attribute Table (PAT)". Runs with any -cpu: what is expected follows from CPUID.
+ * What the CPU says it is, and whether it keeps to it: CPUID, MSRs, CR4's bits, instructions by feature, counters,
+ * memory types, LOCK. Source: SDM vol. 2 "CPUID", "RDMSR", "RDTSC", "RDPMC", "LOCK", "CMPXCHG8B"; vol. 3 "Control
+ * Registers", "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)". Runs with any -cpu: what is expected
+ * follows from CPUID.
  */
 #include "guest.h"
 
-#define FPU (1u << 0)
-#define VME (1u << 1)
-#define DE_ (1u << 2)
-#define PSE (1u << 3)
-#define TSC (1u << 4)
-#define MSR (1u << 5)
-#define PAE (1u << 6)
-#define MCE (1u << 7)
-#define CX8 (1u << 8)
-#define APIC (1u << 9)
-#define SEP (1u << 11)
-#define MTRR (1u << 12)
-#define PGE (1u << 13)
-#define CMOV (1u << 15)
-#define PAT (1u << 16)
+#define FPU   (1u << 0)
+#define VME   (1u << 1)
+#define DE_   (1u << 2)
+#define PSE   (1u << 3)
+#define TSC   (1u << 4)
+#define MSR   (1u << 5)
+#define PAE   (1u << 6)
+#define MCE   (1u << 7)
+#define CX8   (1u << 8)
+#define APIC  (1u << 9)
+#define SEP   (1u << 11)
+#define MTRR  (1u << 12)
+#define PGE   (1u << 13)
+#define CMOV  (1u << 15)
+#define PAT   (1u << 16)
 #define CLFSH (1u << 19)
-#define MMX (1u << 23)
-#define FXSR (1u << 24)
-#define SSE (1u << 25)
-#define SSE2 (1u << 26)
+#define MMX   (1u << 23)
+#define FXSR  (1u << 24)
+#define SSE   (1u << 25)
+#define SSE2  (1u << 26)
 
 /* A case that needs a feature, right after begin(): every CPU lists it. */
 #define NEEDS(present)                                                                                                 \
@@ -39,7 +40,8 @@ static bool have_cpuid;
 static void read_features(void)
 {
     uint32_t a, b;
-    __asm__ volatile("pushfl; pop %0; mov %0, %1; xor $0x200000, %0; push %0; popfl; pushfl; pop %0" : "=&r"(a), "=&r"(b));
+    __asm__ volatile("pushfl; pop %0; mov %0, %1; xor $0x200000, %0; push %0; popfl; pushfl; pop %0"
+                     : "=&r"(a), "=&r"(b));
     have_cpuid = (a ^ b) & ID;
     if (!have_cpuid)
         return;
@@ -58,9 +60,15 @@ static void identification(void)
     begin("CPUID works in every mode");
     for (unsigned i = 0; i < 4; i++) {
         switch (i) {
-        case 1: ring(3); break;
-        case 2: v86(0); break;
-        case 3: real_mode(); break;
+        case 1:
+            ring(3);
+            break;
+        case 2:
+            v86(0);
+            break;
+        case 3:
+            real_mode();
+            break;
         }
         in.eax = 0;
         run(i < 2 ? CODE("cpuid") : CODE16("cpuid"));
@@ -105,7 +113,8 @@ static void identification(void)
         want(features & MSR, MSR);
     begin("the APIC's feature flag follows IA32_APIC_BASE");
     if ((features & (APIC | MSR)) == (APIC | MSR) && family >= 6) {
-        differs(BOCHS | QEMU, "does not let the APIC be switched off and on so; SDM \"Enabling or Disabling the Local APIC\"");
+        differs(BOCHS | QEMU,
+                "does not let the APIC be switched off and on so; SDM \"Enabling or Disabling the Local APIC\"");
         uint64_t base = read_msr(0x1b);
         write_msr(0x1b, base & ~0x800ull);
         cpuid(1, r);
@@ -172,8 +181,9 @@ static void control_register_4(void)
     static const struct {
         const char *name;
         uint32_t bit, feature;
-    } row[] = {{"VME", 1, VME}, {"PVI", 2, VME}, {"TSD", 4, TSC}, {"DE", 8, DE_}, {"PSE", 0x10, PSE}, {"PAE", 0x20, PAE}, {"MCE", 0x40, MCE},
-               {"PGE", 0x80, PGE}, {"OSFXSR", 0x200, FXSR}, {"OSXMMEXCPT", 0x400, SSE}};
+    } row[] = {{"VME", 1, VME},         {"PVI", 2, VME},           {"TSD", 4, TSC},    {"DE", 8, DE_},
+               {"PSE", 0x10, PSE},      {"PAE", 0x20, PAE},        {"MCE", 0x40, MCE}, {"PGE", 0x80, PGE},
+               {"OSFXSR", 0x200, FXSR}, {"OSXMMEXCPT", 0x400, SSE}};
     for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
         begin("CR4.%s can be set as CPUID says", row[i].name);
         bool present = features & row[i].feature;

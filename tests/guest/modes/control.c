@@ -85,7 +85,8 @@ static void msw(void)
             in.eax = 0xfffffff0 | value;
             run(CODE("lmsw ax; mov ebx, cr0"));
             want_done();
-            want(out.r.ebx, CR0_PE | CR0_NE | CR0_WP | CR0_ET | value); /* PE cannot be cleared, NE and ET not be changed */
+            want(out.r.ebx,
+                 CR0_PE | CR0_NE | CR0_WP | CR0_ET | value); /* PE cannot be cleared, NE and ET not be changed */
         }
     }
     begin("LMSW from memory reads a word");

@@ -1,7 +1,7 @@
 /* SYSENTER and SYSEXIT. Source: SDM vol. 2, the entries of these names. */
 #include "modes.h"
 
-#define MSR_CS 0x174
+#define MSR_CS  0x174
 #define MSR_ESP 0x175
 #define MSR_EIP 0x176
 

@@ -17,133 +17,95 @@ static void want_real(unsigned vector, uint32_t esp)
 
 static void faults(void)
 {
-    static const struct {
+    const struct {
         const char *what;
         unsigned vector;
         bool limit;
+        const struct code *code;
     } rows[] = {
-        {"a word at DS:FFFF", GP, true},
-        {"a write of a word at DS:FFFF", GP, true},
-        {"a doubleword at DS:FFFD", GP, true},
-        {"a doubleword at ES:FFFE", GP, true},
-        {"a word at SS:FFFF", SS, true},
-        {"a word at [BP] with BP FFFF", SS, true},
-        {"a 32-bit address of 10000", GP, true},
-        {"a POP at SP FFFF", SS, true},
-        {"LODSW at SI FFFF", GP, true},
-        {"MOVSW to DI FFFF", GP, true},
-        {"SCASD at DI FFFE", GP, true},
-        {"an unknown opcode", UD, false},
-        {"UD2", UD, false},
-        {"LOCK NOP", UD, false},
-        {"LOCK MOV", UD, false},
-        {"LOCK ADD to a register", UD, false},
-        {"ARPL", UD, false},
-        {"LAR", UD, false},
-        {"LSL", UD, false},
-        {"VERR", UD, false},
-        {"VERW", UD, false},
-        {"SLDT", UD, false},
-        {"STR", UD, false},
-        {"LLDT", UD, false},
-        {"LTR", UD, false},
-        {"MOV to CS", UD, false},
-        {"LES of a register", UD, false},
-        {"BOUND of a register", UD, false},
-        {"LGDT of a register", UD, false},
-        {"MOV from CR1", UD, false},
-        {"an instruction of 16 bytes", GP, false},
-        {"DIV by zero", DE, false},
-        {"IDIV overflow", DE, false},
-        {"AAM 0", DE, false},
-        {"BOUND outside", BR, false},
-        {"SYSENTER", GP, false},
-        {"SYSEXIT", GP, false},
-        {"PG without PE", GP, false},
-        {"an FPU instruction with EM", NM, false},
+        {"a word at DS:FFFF", GP, true, CODE16("mov ax, ds:[0xffff]")},
+        {"a write of a word at DS:FFFF", GP, true, CODE16("mov ds:[0xffff], ax")},
+        {"a doubleword at DS:FFFD", GP, true, CODE16("mov eax, ds:[0xfffd]")},
+        {"a doubleword at ES:FFFE", GP, true, CODE16("add es:[0xfffe], eax")},
+        {"a word at SS:FFFF", SS, true, CODE16("mov ax, ss:[0xffff]")},
+        {"a word at [BP] with BP FFFF", SS, true, CODE16("mov ax, [bp]")},
+        {"a 32-bit address of 10000", GP, true, CODE16("mov al, [ebx]")},
+        {"LODSW at SI FFFF", GP, true, CODE16("lodsw")},
+        {"MOVSW to DI FFFF", GP, true, CODE16("xor si, si;" HERE "movsw")},
+        {"SCASD at DI FFFE", GP, true, CODE16("dec di;" HERE "scasd")},
+        {"an unknown opcode", UD, false, CODE16(".byte 0x0f, 0xff, 0xc0; nop")},
+        {"UD2", UD, false, CODE16("ud2; nop")},
+        {"LOCK NOP", UD, false, CODE16(".byte 0xf0; nop")},
+        {"LOCK ADD to a register", UD, false, CODE16(".byte 0xf0; add ax, bx")},
+        {"ARPL", UD, false, CODE16("arpl ax, cx")},
+        {"LAR", UD, false, CODE16("lar ax, cx")},
+        {"LSL", UD, false, CODE16("lsl ax, cx")},
+        {"VERR", UD, false, CODE16("verr cx")},
+        {"VERW", UD, false, CODE16("verw cx")},
+        {"SLDT", UD, false, CODE16("sldt ax")},
+        {"STR", UD, false, CODE16("str ax")},
+        {"LLDT", UD, false, CODE16("lldt ax")},
+        {"LTR", UD, false, CODE16("ltr ax")},
+        {"MOV to CS", UD, false, CODE16(".byte 0x8e, 0xc8; nop")},
+        {"LES of a register", UD, false, CODE16(".byte 0xc4, 0xc0; nop")},
+        {"BOUND of a register", UD, false, CODE16(".byte 0x62, 0xc0; nop")},
+        {"LGDT of a register", UD, false, CODE16(".byte 0x0f, 1, 0xd0; nop")},
+        {"MOV from CR1", UD, false, CODE16(".byte 0x0f, 0x20, 0xc8; nop")},
+        {"an instruction of 16 bytes", GP, false, CODE16(".rept 15; .byte 0x3e; .endr; nop")},
+        {"DIV by zero", DE, false, CODE16("div al")},
+        {"IDIV overflow", DE, false, CODE16("mov ax, 0x8000; mov cx, 0xffff;" HERE "idiv cx")},
+        {"AAM 0", DE, false, CODE16("aam 0")},
+        {"BOUND outside", BR, false, CODE16("mov ax, 9;" HERE "bound ax, ds:[0]")},
+        {"SYSENTER", GP, false, CODE16("sysenter")},
+        {"SYSEXIT", GP, false, CODE16("sysexit")},
+        {"an FPU instruction with EM", NM, false, CODE16("mov eax, cr0; or al, 4; mov cr0, eax;" HERE "fnop")},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         begin("%s in real mode raises vector %u without an error code", rows[i].what, rows[i].vector);
         if (rows[i].limit)
             differs(QEMU, NO_LIMITS);
-        if (i == 14)
-            differs(QEMU, "LOCK MOV is carried out; SDM \"LOCK\"");
-        if (i == 37)
-            skip_on(QEMU, "PG without PE is accepted; SDM \"MOV-Move to/from Control Registers\"");
         real_mode();
         in.eflags |= IF;
-        in.esi = in.edi = 0xffff;
+        in.esi = in.edi = in.ebp = in.edx = 0xffff;
         in.eax = 0;
-        in.ebp = 0xffff;
         in.ebx = 0x10000;
-        in.edx = 0xffff;
-        switch (i) {
-        case 0: run(CODE16("mov ax, ds:[0xffff]")); break;
-        case 1: run(CODE16("mov ds:[0xffff], ax")); break;
-        case 2: run(CODE16("mov eax, ds:[0xfffd]")); break;
-        case 3: run(CODE16("add es:[0xfffe], eax")); break;
-        case 4: run(CODE16("mov ax, ss:[0xffff]")); break;
-        case 5: run(CODE16("mov ax, [bp]")); break;
-        case 6: run(CODE16("mov al, [ebx]")); break;
-        case 7: continue; /* the frame would need the same stack: shutdown, below */
-        case 8: run(CODE16("lodsw")); break;
-        case 9: in.esi = 0; run(CODE16("movsw")); break;
-        case 10: in.edi = 0xfffe; run(CODE16("scasd")); break;
-        case 11: run(CODE16(".byte 0x0f, 0xff, 0xc0; nop")); break;
-        case 12: run(CODE16("ud2; nop")); break;
-        case 13: run(CODE16(".byte 0xf0; nop")); break;
-        case 14: run(CODE16(".byte 0xf0; mov ds:[0], ax")); break;
-        case 15: run(CODE16(".byte 0xf0; add ax, bx")); break;
-        case 16: run(CODE16("arpl ax, cx")); break;
-        case 17: run(CODE16("lar ax, cx")); break;
-        case 18: run(CODE16("lsl ax, cx")); break;
-        case 19: run(CODE16("verr cx")); break;
-        case 20: run(CODE16("verw cx")); break;
-        case 21: run(CODE16("sldt ax")); break;
-        case 22: run(CODE16("str ax")); break;
-        case 23: run(CODE16("lldt ax")); break;
-        case 24: run(CODE16("ltr ax")); break;
-        case 25: run(CODE16(".byte 0x8e, 0xc8; nop")); break;
-        case 26: run(CODE16(".byte 0xc4, 0xc0; nop")); break;
-        case 27: run(CODE16(".byte 0x62, 0xc0; nop")); break;
-        case 28: run(CODE16(".byte 0x0f, 1, 0xd0; nop")); break;
-        case 29: run(CODE16(".byte 0x0f, 0x20, 0xc8; nop")); break;
-        case 30: run(CODE16(".rept 15; .byte 0x3e; .endr; nop")); break;
-        case 31: run(CODE16("div al")); break;
-        case 32: in.eax = 0x8000; in.ecx = 0xffff; in.edx = 0xffff; run(CODE16("idiv cx")); break;
-        case 33: run(CODE16("aam 0")); break;
-        case 34: in.eax = 9; run(CODE16("bound ax, ds:[0]")); break;
-        case 35: run(CODE16("sysenter")); break;
-        case 36: run(CODE16("sysexit")); break;
-        case 37: run(CODE16("mov eax, 0x80000010;" HERE "mov cr0, eax")); break;
-        case 38: in_cr0 |= CR0_EM; run(CODE16("fnop")); break;
-        }
+        run(rows[i].code);
         want_real(rows[i].vector, in.esp);
         want(out.r.eflags & IF, IF);
     }
 }
 
+static void refused(void)
+{
+    begin("LOCK MOV in real mode raises #UD");
+    differs(QEMU, "LOCK MOV is carried out; SDM \"LOCK\"");
+    real_mode();
+    run(CODE16(".byte 0xf0; mov ds:[0], ax"));
+    want_real(UD, in.esp);
+    begin("PG without PE in real mode raises #GP");
+    skip_on(QEMU, "PG without PE is accepted; SDM \"MOV-Move to/from Control Registers\"");
+    real_mode();
+    run(CODE16("mov eax, 0x80000010;" HERE "mov cr0, eax"));
+    want_real(GP, in.esp);
+}
+
 static void interrupts(void)
 {
-    static const struct {
+    const struct {
         const char *what;
         unsigned vector;
-    } rows[] = {{"INT 40h", 0x40}, {"INT3", BP}, {"INTO", OF}, {"INT 0", 0}, {"INT FFh", 0xff}, {"INT 13", 13}, {"INT1", DB}};
+        const struct code *code;
+    } rows[] = {{"INT 40h", 0x40, CODE16("int 0x40;" HERE)}, {"INT3", BP, CODE16("int3;" HERE)},
+                {"INTO", OF, CODE16("into;" HERE)},          {"INT 0", 0, CODE16("int 0;" HERE)},
+                {"INT FFh", 0xff, CODE16("int 0xff;" HERE)}, {"INT 13", 13, CODE16("int 13;" HERE)},
+                {"INT1", DB, CODE16(".byte 0xf1;" HERE)}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         begin("%s in real mode goes through the vector table and clears IF, TF, AC", rows[i].what);
         if (rows[i].vector == DB)
             differs(QEMU, "INT1 raises nothing; SDM \"INT n/INTO/INT3/INT1\"");
         real_mode();
         in.eflags |= IF | 0x800 | CF;
-        switch (i) {
-        case 0: run(CODE16("int 0x40;" HERE)); break;
-        case 1: run(CODE16("int3;" HERE)); break;
-        case 2: run(CODE16("into;" HERE)); break;
-        case 3: run(CODE16("int 0;" HERE)); break;
-        case 4: run(CODE16("int 0xff;" HERE)); break;
-        case 5: run(CODE16("int 13;" HERE)); break;
-        case 6: run(CODE16(".byte 0xf1;" HERE)); break;
-        }
+        run(rows[i].code);
         want_real(rows[i].vector, in.esp);
         want(out.r.eflags, in.eflags & 0xffff);
     }
@@ -194,7 +156,8 @@ static void interrupts(void)
     begin("IRETD in real mode pops doublewords");
     real_mode();
     in.eax = EF_FIXED | CF | ACF;
-    run(CODE16("push eax; pushd 0x1000; mov edx, offset 1f; movzx edx, dx; push edx; iretd; 1: mov bx, sp; pushfd; pop ecx"));
+    run(CODE16(
+        "push eax; pushd 0x1000; mov edx, offset 1f; movzx edx, dx; push edx; iretd; 1: mov bx, sp; pushfd; pop ecx"));
     want_done();
     want(out.r.ebx & 0xffff, in.esp);
     want(out.r.ecx & (CF | ACF), CF | ACF);
@@ -308,12 +271,20 @@ static void mode_switches(void)
     differs(QEMU, NO_LIMITS);
     slot(0, descriptor(DATA_AREA, 0xf, AR_DATA));
     real_mode();
-    run(CODE16("mov ebx, cr0; inc bx; mov cr0, ebx; mov ax, 0x100; mov fs, ax; dec bx; mov cr0, ebx; mov al, fs:[0xf];"
-               HERE "mov al, fs:[0x10]"));
+    run(CODE16(
+        "mov ebx, cr0; inc bx; mov cr0, ebx; mov ax, 0x100; mov fs, ax; dec bx; mov cr0, ebx; mov al, fs:[0xf];" HERE
+        "mov al, fs:[0x10]"));
     want_vector(GP);
+    begin("a load of SS in real mode keeps the B flag of protected mode");
+    real_mode();
+    in.ecx = STACK_SEGMENT;
+    run(CODE16("mov ebx, cr0; inc bx; mov cr0, ebx; mov ax, 0x10; mov ss, ax; dec bx; mov cr0, ebx; mov ss, cx;"
+               "mov esp, 0x20000; push ax; mov ebx, esp; mov esp, 0xf000"));
+    want(out.r.ebx, 0x1fffe);
     begin("LMSW enters protected mode and cannot leave it");
     real_mode();
-    run(CODE16("smsw ax; or al, 1; lmsw ax; mov edx, cr0; and al, 0xfe; lmsw ax; mov ecx, cr0; mov ebx, ecx; dec bx; mov cr0, ebx"));
+    run(CODE16("smsw ax; or al, 1; lmsw ax; mov edx, cr0; and al, 0xfe; lmsw ax; mov ecx, cr0; mov ebx, ecx; dec bx; "
+               "mov cr0, ebx"));
     want_done();
     want(out.r.edx & 1, 1);
     want(out.r.ecx & 1, 1);
@@ -340,18 +311,19 @@ static void mode_switches(void)
     want_done();
     want(data16[8], 0x1234);
     want(*(volatile uint32_t *)(DATA_AREA + 0x12), 0x89abcdef);
-    static const char *const privileged[] = {"CLI and STI", "HLT's neighbours CLTS, INVLPG, WBINVD", "MOV CR2", "RDMSR", "RDTSC"};
-    for (unsigned i = 0; i < 5; i++) {
-        begin("%s may be used in real mode", privileged[i]);
+    const struct {
+        const char *what;
+        const struct code *code;
+    } privileged[] = {{"CLI and STI", CODE16("cli; sti; nop; cli")},
+                      {"CLTS, INVLPG and WBINVD", CODE16("clts; invlpg [bx]; wbinvd")},
+                      {"MOV CR2", CODE16("mov cr2, eax; mov ebx, cr2")},
+                      {"RDMSR", CODE16("rdmsr")},
+                      {"RDTSC", CODE16("rdtsc")}};
+    for (unsigned i = 0; i < sizeof privileged / sizeof privileged[0]; i++) {
+        begin("%s may be used in real mode", privileged[i].what);
         real_mode();
         in.ecx = 0x174;
-        switch (i) {
-        case 0: run(CODE16("cli; sti; nop; cli")); break;
-        case 1: run(CODE16("clts; invlpg [bx]; wbinvd")); break;
-        case 2: run(CODE16("mov cr2, eax; mov ebx, cr2")); break;
-        case 3: run(CODE16("rdmsr")); break;
-        case 4: run(CODE16("rdtsc")); break;
-        }
+        run(privileged[i].code);
         want_done();
     }
 }
@@ -387,6 +359,7 @@ static void stepping(void)
 void real_mode_cases(void)
 {
     faults();
+    refused();
     interrupts();
     addresses();
     mode_switches();

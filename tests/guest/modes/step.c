@@ -43,7 +43,8 @@ void single_steps(void)
     TRACE("POPFD that clears TF: one more step", "push 2; popfd; nop; nop", 2, 3);
     TRACE("a far JMP", "jmp 8, offset 1f; nop; 1: nop", 8, 9);
     TRACE("an LGDT", "sgdt [0x70000]; lgdt [0x70000]; nop", 7, 14, 15);
-    TRACE("a REP MOVSB: every iteration", "mov ecx, 3; mov esi, 0x70000; mov edi, 0x70010; rep movsb; nop", 5, 10, 15, 15, 15, 17, 18);
+    TRACE("a REP MOVSB: every iteration", "mov ecx, 3; mov esi, 0x70000; mov edi, 0x70010; rep movsb; nop", 5, 10, 15,
+          15, 15, 17, 18);
 
     begin("PUSHFD pushes TF as it is");
     in.eflags |= TF;
@@ -89,7 +90,8 @@ void single_steps(void)
     want(events[0].r.eip, inner->start);
 
     begin("IRET to an outer ring with TF traps after its first instruction");
-    code = CODE("pushfd; or dword ptr [esp + 4 - 4], 0x100; pop eax; push 0x3b + 8; push 0x87654; push eax; push 0x3b; push offset 1f; iretd; 1: nop;" HERE "nop");
+    code = CODE("pushfd; or dword ptr [esp + 4 - 4], 0x100; pop eax; push 0x3b + 8; push 0x87654; push eax; push 0x3b; "
+                "push offset 1f; iretd; 1: nop;" HERE "nop");
     run(code);
     want_vector(DB);
     want(out.r.cs, CODE32(3));

@@ -65,44 +65,33 @@ static void frames(void)
 
 static void sensitive(void)
 {
-    static const struct {
+    const struct {
         const char *name;
         bool needs_iopl3;
-    } rows[] = {{"CLI", true},   {"STI", true},   {"PUSHF", true}, {"PUSHFD", true}, {"POPF", true}, {"POPFD", true},
-                {"INT n", true}, {"IRET", true},  {"IRETD", true}, {"INT3", false},  {"INTO", false}, {"INT1", false}};
+        unsigned vector, unit; /* an interrupt's vector; an IRET's operand in words */
+        const struct code *code;
+    } rows[] = {{"CLI", true, 0, 0, CODE16("cli")},           {"STI", true, 0, 0, CODE16("sti; nop")},
+                {"PUSHF", true, 0, 0, CODE16("pushf")},       {"PUSHFD", true, 0, 0, CODE16("pushfd")},
+                {"POPF", true, 0, 0, CODE16("popf")},         {"POPFD", true, 0, 0, CODE16("popfd")},
+                {"INT n", true, 0x40, 0, CODE16("int 0x40")}, {"IRET", true, 0, 1, CODE16("iret")},
+                {"IRETD", true, 0, 2, CODE16("iretd")},       {"INT3", false, BP, 0, CODE16("int3")},
+                {"INTO", false, OF, 0, CODE16("into")},       {"INT1", false, DB, 0, CODE16(".byte 0xf1")}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (unsigned iopl = 0; iopl < 4; iopl++) {
             begin("%s in virtual-8086 mode with IOPL %u", rows[i].name, iopl);
-            if (i == 11)
+            unsigned vector = rows[i].vector;
+            if (vector == DB)
                 differs(QEMU, "INT1 raises nothing; SDM \"INT n/INTO/INT3/INT1\"");
             v86(iopl);
             in.eflags |= 0x800;
+            const struct code *code = rows[i].code;
             volatile uint16_t *stack = (volatile uint16_t *)(STACK_BASE + STACK_TOP - 0x40);
             in.esp = STACK_TOP - 0x40;
-            const struct code *code = NULL;
-            unsigned vector = 0;
-            switch (i) {
-            case 0: code = CODE16("cli"); break;
-            case 1: code = CODE16("sti; nop"); break;
-            case 2: code = CODE16("pushf"); break;
-            case 3: code = CODE16("pushfd"); break;
-            case 4: code = CODE16("popf"); break;
-            case 5: code = CODE16("popfd"); break;
-            case 6: code = CODE16("int 0x40"), vector = 0x40; break;
-            case 7: code = CODE16("iret"); break;
-            case 8: code = CODE16("iretd"); break;
-            case 9: code = CODE16("int3"), vector = BP; break;
-            case 10: code = CODE16("into"), vector = OF; break;
-            case 11: code = CODE16(".byte 0xf1"), vector = DB; break;
-            }
             for (unsigned w = 0; w < 8; w++)
                 stack[w] = 0;
-            if (i == 7) {
+            if (rows[i].unit) {
                 stack[0] = LOW(code->end);
-                stack[1] = SNIPPET_SEGMENT;
-            } else if (i == 8) {
-                stack[0] = LOW(code->end);
-                stack[2] = SNIPPET_SEGMENT;
+                stack[rows[i].unit] = SNIPPET_SEGMENT;
             }
             run(code);
             if (rows[i].needs_iopl3 && iopl < 3) {
@@ -115,19 +104,59 @@ static void sensitive(void)
                 want_done();
                 want(out.r.eflags & IOPL(3), IOPL(3)); /* POPF and IRET do not change it */
                 want(out.r.eflags & VM, VM);
-                if (i == 2)
-                    want((uint32_t)stack[-1], (in.eflags & 0xffff));
-                if (i == 3)
-                    want(*(volatile uint32_t *)(stack - 2), in.eflags & ~(VM | RF));
             }
         }
     }
+    begin("PUSHF and PUSHFD in virtual-8086 mode with IOPL 3 push flags without VM and RF");
+    v86(3);
+    in.eflags |= CF | ID | ACF;
+    run(CODE16("pushf; pop ax; pushfd; pop ebx"));
+    want_done();
+    want(out.r.eax & 0xffff, in.eflags & 0xffff);
+    want(out.r.ebx, in.eflags & ~VM);
     begin("POPFD in virtual-8086 mode with IOPL 3 changes neither IOPL nor VM, VIF, VIP");
     v86(3);
     in.eax = 0xffffffff & ~(TF | IOPL(3));
     run(CODE16("push eax; popfd"));
     want_done();
     want_masked("eflags", out.r.eflags, VM | IOPL(3) | ID | ACF | NT | DFLAG | IF | 0x8d7, ~RF);
+}
+
+/* IRET within this mode loads what POPF does: not IOPL, VM, VIF, VIP; AC and ID with a 32-bit operand alone. */
+static void iret_flags(void)
+{
+    for (unsigned wide = 0; wide < 2; wide++) {
+        for (unsigned set = 0; set < 2; set++) {
+            begin("%s in virtual-8086 mode with IOPL 3 %s flags", wide ? "IRETD" : "IRET", set ? "sets" : "clears");
+            v86(3);
+            uint32_t all = 0x8d5 | IF | DFLAG | NT | ACF | ID;
+            in.eflags |= set ? 0 : all;
+            in.eax = set ? all : IOPL(3);
+            run(wide ? CODE16("push eax; push 0; push cs; mov edx, offset 1f; movzx edx, dx; push edx; iretd; 1: ")
+                     : CODE16("push ax; push cs; mov edx, offset 1f; push dx; iret; 1: "));
+            want_done();
+            uint32_t keeps = wide ? 0 : ACF | ID;
+            want_masked("eflags", out.r.eflags, EF_FIXED | VM | IOPL(3) | (set ? all & ~keeps : all & keeps), ~RF);
+            want(out.r.esp & 0xffff, in.esp);
+        }
+    }
+    begin("IRETD within virtual-8086 mode to an EIP beyond FFFF raises #GP(0)");
+    differs(QEMU, "EIP is truncated; SDM \"IRET\"");
+    differs(BOCHS, "the fetch faults, not IRET; SDM \"IRET\"");
+    v86(3);
+    run(CODE16("pushfd; push 0; push cs; pushd 0x10000;" HERE "iretd"));
+    want_vector(GP);
+    want(out.error, 0);
+    begin("IRETD of VM to an EIP of FFFF arrives");
+    const struct code *last = CODE16(".balign 16; .skip 15, 0x90;" HERE "hlt");
+    in.ecx = (last->here - 0xffff) >> 4;
+    run(CODE("push 0x7000; push 0x7000; push 0x7000; push 0x7000; push 0x8000; push 0x8000; push 0x20002; push ecx;"
+             "push 0xffff; iretd"));
+    want(out.vector, GP);
+    want(out.error, 0);
+    want(out.r.eflags & VM, VM);
+    want(out.r.eip, 0xffff);
+    want(out.r.cs, in.ecx);
 }
 
 /* ---- interrupts to protected mode ---- */
@@ -165,7 +194,8 @@ static void interrupts(void)
     }
     begin("INT n out of virtual-8086 mode to conforming code of DPL 0 raises #GP(CS)");
     v86(3);
-    idt[0x40] = gate(slot(0, descriptor(0, 0xfffff, AR_CONFORMING | FLAT)), CODE("hlt")->start, AR_INT32 | AR_DPL(3), 0);
+    idt[0x40] =
+        gate(slot(0, descriptor(0, 0xfffff, AR_CONFORMING | FLAT)), CODE("hlt")->start, AR_INT32 | AR_DPL(3), 0);
     run(CODE16("int 0x40"));
     want_fault(GP, SLOT(0));
     begin("#UD out of virtual-8086 mode to code of DPL 3 raises #GP(CS) with EXT");
@@ -206,27 +236,28 @@ static void addresses(void)
     run(CODE16("mov ds, bx; mov ax, ds:[4]"));
     want_done();
     want(out.r.eax & 0xffff, 0xf00d);
-    static const struct {
+    const struct {
         const char *what;
         unsigned vector;
-    } rows[] = {{"a word at DS:FFFF", GP}, {"a doubleword at DS:FFFD", GP}, {"a word at SS:FFFF", SS},
-                {"a byte at DS:10000 by a 32-bit address", GP}, {"a POP of a word at SP FFFF", SS}, {"a PUSH of a word at SP 1", SS},
-                {"LODSW at SI FFFF", GP}, {"STOSW at DI FFFF", GP}};
+        uint32_t esp; /* 0: as ever */
+        const struct code *code;
+    } rows[] = {{"a word at DS:FFFF", GP, 0, CODE16("mov ax, ds:[0xffff]")},
+                {"a doubleword at DS:FFFD", GP, 0, CODE16("mov eax, ds:[0xfffd]")},
+                {"a word at SS:FFFF", SS, 0, CODE16("mov ax, ss:[0xffff]")},
+                {"a byte at DS:10000 by a 32-bit address", GP, 0, CODE16("mov al, [ebx]")},
+                {"a POP of a word at SP FFFF", SS, 0xffff, CODE16("pop ax")},
+                {"a PUSH of a word at SP 1", SS, 1, CODE16("push ax")},
+                {"LODSW at SI FFFF", GP, 0, CODE16("lodsw")},
+                {"STOSW at DI FFFF", GP, 0, CODE16("stosw")}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         begin("%s in virtual-8086 mode raises #%s(0)", rows[i].what, rows[i].vector == GP ? "GP" : "SS");
         differs(QEMU, "TCG checks no limits of data segments; SDM \"Limit Checking\"");
         v86(0);
         in.esi = in.edi = 0xffff;
-        switch (i) {
-        case 0: run(CODE16("mov ax, ds:[0xffff]")); break;
-        case 1: run(CODE16("mov eax, ds:[0xfffd]")); break;
-        case 2: run(CODE16("mov ax, ss:[0xffff]")); break;
-        case 3: in.ebx = 0x10000; run(CODE16("mov al, [ebx]")); break;
-        case 4: in.esp = 0xffff; run(CODE16("pop ax")); break;
-        case 5: in.esp = 1; run(CODE16("push ax")); break;
-        case 6: run(CODE16("lodsw")); break;
-        case 7: run(CODE16("stosw")); break;
-        }
+        in.ebx = 0x10000;
+        if (rows[i].esp)
+            in.esp = rows[i].esp;
+        run(rows[i].code);
         want_fault(rows[i].vector, 0);
     }
     begin("effective addresses wrap at FFFF in virtual-8086 mode");
@@ -272,6 +303,7 @@ void virtual_8086(void)
 {
     frames();
     sensitive();
+    iret_flags();
     interrupts();
     addresses();
 }

@@ -6,7 +6,7 @@
 #include "modes.h"
 
 #define NO_VME "TCG has no virtual-8086 mode extensions, and says so in CPUID"
-#define MAP 0x88 /* I/O map; the redirection map is the 32 bytes before it */
+#define MAP    0x88 /* I/O map; the redirection map is the 32 bytes before it */
 
 /* bit set: the interrupt goes to protected mode */
 static void redirection_map(unsigned vector, bool to_protected)
@@ -19,22 +19,22 @@ static void redirection_map(unsigned vector, bool to_protected)
 
 static void redirect(void)
 {
-    static const uint8_t vectors[] = {0, 3, 0x0f, 0x40, 0xff};
-    for (unsigned i = 0; i < sizeof vectors; i++) {
-        unsigned vector = vectors[i];
+    const struct {
+        unsigned vector;
+        const struct code *code;
+    } rows[] = {{0, CODE16("int 0")},
+                {3, CODE16(".byte 0xcd, 3")},
+                {0x0f, CODE16("int 0x0f")},
+                {0x40, CODE16("int 0x40")},
+                {0xff, CODE16("int 0xff")}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned vector = rows[i].vector;
         for (unsigned iopl = 0; iopl < 4; iopl++) {
             for (unsigned bit = 0; bit < 2; bit++) {
                 begin("INT %x with VME, IOPL %u and redirection bit %u", vector, iopl, bit);
                 skip_on(QEMU, NO_VME);
-                const struct code *landing = LANDING16(), *code = NULL;
-                switch (i) {
-                case 0: code = CODE16(".byte 0xcd, 0"); break;
-                case 1: code = CODE16(".byte 0xcd, 3"); break;
-                case 2: code = CODE16("int 0x0f"); break;
-                case 3: code = CODE16("int 0x40"); break;
-                case 4: code = CODE16("int 0xff"); break;
-                }
-                for (unsigned virtual = 0; virtual < 2; virtual++) {
+                const struct code *landing = LANDING16(), *code = rows[i].code;
+                for (unsigned virtual = 0; virtual < 2; virtual ++) {
                     note("VIF %u", virtual);
                     v86(iopl);
                     in_cr4 = CR4_VME;
@@ -159,26 +159,28 @@ static void flags(void)
                         want(out.r.esp & 0xffff, in.esp - (iret ? 6 : 2));
                     } else {
                         want_done();
-                        want_masked("eflags", out.r.eflags, EF_FIXED | CF | NT | VM | (old & VIP) | (flag ? VIF : 0), ~RF);
+                        want_masked("eflags", out.r.eflags, EF_FIXED | CF | NT | VM | (old & VIP) | (flag ? VIF : 0),
+                                    ~RF);
                     }
                 }
             }
         }
     }
-    static const char *const forms[] = {"PUSHFD", "POPFD", "IRETD", "POPF of TF", "IRET of TF"};
-    for (unsigned i = 0; i < 5; i++) {
-        begin("%s with VME and IOPL 0 raises #GP(0)", forms[i]);
+    const struct {
+        const char *name;
+        const struct code *code;
+    } forms[] = {{"PUSHFD", CODE16("pushfd")},
+                 {"POPFD", CODE16("popfd")},
+                 {"IRETD", CODE16("iretd")},
+                 {"POPF of TF", CODE16("push ax;" HERE "popf")},
+                 {"IRET of TF", CODE16("push ax; push cs; mov edx, offset 1f; push dx;" HERE "iret; 1: ")}};
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        begin("%s with VME and IOPL 0 raises #GP(0)", forms[i].name);
         skip_on(QEMU, NO_VME);
         v86(0);
         in_cr4 = CR4_VME;
         in.eax = TF;
-        switch (i) {
-        case 0: run(CODE16("pushfd")); break;
-        case 1: run(CODE16("popfd")); break;
-        case 2: run(CODE16("iretd")); break;
-        case 3: run(CODE16("push ax;" HERE "popf")); break;
-        case 4: run(CODE16("push ax; push cs; mov edx, offset 1f; push dx;" HERE "iret; 1: ")); break;
-        }
+        run(forms[i].code);
         want_vector(GP);
         want(out.error, 0);
     }

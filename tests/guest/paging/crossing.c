@@ -1,7 +1,7 @@
 /*
- * Every instruction that touches memory, across a page boundary with one page missing: #PF with the right error code and
- * CR2, nothing changed; then, once the page is there, the same result as without the fault. Source: SDM vol. 3 "Page-Fault
- * Exceptions", vol. 1 "Precise exceptions"; each instruction's page.
+ * Every instruction that touches memory, across a page boundary with one page missing: #PF with the right error code
+ * and CR2, nothing changed; then, once the page is there, the same result as without the fault. Source: SDM vol. 3
+ * "Page-Fault Exceptions", vol. 1 "Precise exceptions"; each instruction's page.
  */
 #include "paging.h"
 
@@ -13,10 +13,10 @@ struct crossing {
     const char *name;
     const struct code *code;
     enum access access;
-    uint8_t size;      /* bytes touched, upwards from the address */
-    int16_t below;     /* pushes: the register's value lies this much above the lowest byte touched */
-    char base;         /* 'b' EBX, 's' ESI, 'd' EDI, 'p' ESP, 'e' EBP */
-    uint8_t granule;   /* alignment needed, or the size of the pieces that are written one by one */
+    uint8_t size;       /* bytes touched, upwards from the address */
+    int16_t below;      /* pushes: the register's value lies this much above the lowest byte touched */
+    char base;          /* 'b' EBX, 's' ESI, 'd' EDI, 'p' ESP, 'e' EBP */
+    uint8_t granule;    /* alignment needed, or the size of the pieces that are written one by one */
     unsigned deviating; /* emulators whose order of pieces makes CR2 or the error code differ */
     const char *why;
 };
@@ -31,11 +31,16 @@ static struct state before, reference, now;
 static uint32_t *base_register(char base)
 {
     switch (base) {
-    case 's': return &in.esi;
-    case 'd': return &in.edi;
-    case 'p': return &in.esp;
-    case 'e': return &in.ebp;
-    default: return &in.ebx;
+    case 's':
+        return &in.esi;
+    case 'd':
+        return &in.edi;
+    case 'p':
+        return &in.esp;
+    case 'e':
+        return &in.ebp;
+    default:
+        return &in.ebx;
     }
 }
 
@@ -71,8 +76,8 @@ static uint32_t first_difference(const void *a, const void *b, size_t size)
     return size;
 }
 
-/* A pattern that is at once: float data that loads without an exception, packed BCD, a FNSTENV image with all exceptions
- * masked, null selectors. */
+/* A pattern that is at once: float data that loads without an exception, packed BCD, a FNSTENV image with all
+ * exceptions masked, null selectors. */
 static void fill(uint32_t lowest, const struct crossing *c)
 {
     memset((void *)PHYSICAL(0), 0, 0x2000);
@@ -124,7 +129,8 @@ static void want_state(const char *what, const struct state *expected)
     take_state(&now);
     if (!same_bytes(&now.r, &expected->r, sizeof now.r)) {
         uint32_t at = first_difference(&now.r, &expected->r, sizeof now.r) / 4;
-        want_equal(label("%s register %u", what, at), ((const uint32_t *)&now.r)[at], ((const uint32_t *)&expected->r)[at]);
+        want_equal(label("%s register %u", what, at), ((const uint32_t *)&now.r)[at],
+                   ((const uint32_t *)&expected->r)[at]);
     }
     uint32_t at = first_difference(now.fpu, expected->fpu, sizeof now.fpu);
     if (at < sizeof now.fpu)
@@ -144,7 +150,8 @@ static void give_page(struct event *event, uint32_t *frame)
     map(absent_page, page_flags);
 }
 
-/* `distance` bytes before the boundary, `second`: the second page misses, else the first; `flags`: what it has instead. */
+/* `distance` bytes before the boundary, `second`: the second page misses, else the first; `flags`: what it has instead.
+ */
 static void cross(const struct crossing *c, unsigned distance, bool second, uint32_t flags)
 {
     uint32_t lowest = BOUNDARY - distance;
@@ -223,10 +230,10 @@ static void crossings(const struct crossing *c)
     }
 }
 
-#define READ_FIRST QEMU, "the read of a read-modify-write is reported as a read; SDM \"Page-Fault Exceptions\""
+#define READ_FIRST       QEMU, "the read of a read-modify-write is reported as a read; SDM \"Page-Fault Exceptions\""
 #define SUPERVISOR_STACK QEMU, "far transfers at CPL 3 touch the stack as a supervisor; SDM \"Page-Fault Exceptions\""
-#define ONE_BY_ONE QEMU, "a register is loaded before the fault; SDM vol. 3 \"Program or Task Restart\""
-#define STATUS_FIRST QEMU, "the status word changes before the fault; SDM vol. 3 \"Program or Task Restart\""
+#define ONE_BY_ONE       QEMU, "a register is loaded before the fault; SDM vol. 3 \"Program or Task Restart\""
+#define STATUS_FIRST     QEMU, "the status word changes before the fault; SDM vol. 3 \"Program or Task Restart\""
 
 void crossing_cases(void)
 {
@@ -326,10 +333,13 @@ void crossing_cases(void)
         {"FNSTCW", CODE("fnstcw word ptr [ebx]"), W, 2, 0, 'b', 0, 0, NULL},
         {"FNSTSW m16", CODE("fnstsw word ptr [ebx]"), W, 2, 0, 'b', 0, 0, NULL},
         {"*FLDCW", CODE("fldcw word ptr [ebx]"), R, 2, 0, 'b', 0, 0, NULL},
-        {"*FLDENV", CODE("fldenv [ebx]"), R, 28, 0, 'b', 1, QEMU | BOCHS, "loads the environment before the fault; SDM vol. 3 \"Program or Task Restart\""},
+        {"*FLDENV", CODE("fldenv [ebx]"), R, 28, 0, 'b', 1, QEMU | BOCHS,
+         "loads the environment before the fault; SDM vol. 3 \"Program or Task Restart\""},
         {"FNSTENV", CODE("fnstenv [ebx]"), W, 28, 0, 'b', 1, 0, NULL},
-        {"FNSAVE", CODE("fnsave [ebx]"), W, 108, 0, 'b', 1, QEMU, "forgets the pointer to the last instruction at the fault; SDM vol. 3 \"Program or Task Restart\""},
-        {"*FRSTOR", CODE("frstor [ebx]"), R, 108, 0, 'b', 1, QEMU | BOCHS, "loads the environment before the fault; SDM vol. 3 \"Program or Task Restart\""},
+        {"FNSAVE", CODE("fnsave [ebx]"), W, 108, 0, 'b', 1, QEMU,
+         "forgets the pointer to the last instruction at the fault; SDM vol. 3 \"Program or Task Restart\""},
+        {"*FRSTOR", CODE("frstor [ebx]"), R, 108, 0, 'b', 1, QEMU | BOCHS,
+         "loads the environment before the fault; SDM vol. 3 \"Program or Task Restart\""},
         {"MOVQ m64, MM", CODE("movq [ebx], mm0"), W, 8, 0, 'b', 0, STATUS_FIRST},
         {"MOVQ MM, m64", CODE("movq mm0, [ebx]"), R, 8, 0, 'b', 0, STATUS_FIRST},
         {"PADDB MM, m64", CODE("paddb mm1, [ebx]"), R, 8, 0, 'b', 0, STATUS_FIRST},

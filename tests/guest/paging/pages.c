@@ -114,23 +114,6 @@ const struct code *code_at(uint32_t linear, const struct code *code)
     return &moved;
 }
 
-const struct code *with_here(const struct code *code, uint32_t here)
-{
-    static struct code moved;
-    moved = (struct code){code->start, here, code->end};
-    return &moved;
-}
-
-const char *label(const char *format, ...)
-{
-    static char text[120];
-    va_list arguments;
-    va_start(arguments, format);
-    format_text(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return text;
-}
-
 void want_page_fault(uint32_t error, uint32_t cr2)
 {
     want_fault(PF, error);

@@ -1,7 +1,7 @@
 /*
- * Every combination of present, writable, user and execute-disable at both levels, in every paging mode, against CR0.WP,
- * CPL and kind of access. Source: SDM vol. 3 "Determination of Access Rights", "Page-Fault Exceptions", "Accessed and
- * Dirty Flags".
+ * Every combination of present, writable, user and execute-disable at both levels, in every paging mode, against
+ * CR0.WP, CPL and kind of access. Source: SDM vol. 3 "Determination of Access Rights", "Page-Fault Exceptions",
+ * "Accessed and Dirty Flags".
  */
 #include "paging.h"
 
@@ -9,7 +9,8 @@ enum kind { READ, WRITE, UPDATE, FETCH };
 static const char *const kind_name[] = {"read", "write", "update", "fetch"};
 
 /* The manual's rules. Returns whether the access is allowed; else *error is the error code. */
-static bool allowed(const struct paging *m, uint64_t pde, uint64_t pte, bool wp, bool user, enum kind kind, uint32_t *error)
+static bool allowed(const struct paging *m, uint64_t pde, uint64_t pte, bool wp, bool user, enum kind kind,
+                    uint32_t *error)
 {
     uint64_t both = m->large ? pde : pde & pte, xd = m->large ? pde : pde | pte;
     bool write = kind == WRITE || kind == UPDATE;
@@ -39,10 +40,18 @@ static void check(const struct paging *m, uint64_t pde_flags, uint64_t pte_flags
     if (!m->large)
         set_pte(TEST, pte);
     switch (kind) {
-    case READ: code = CODE("mov eax, [ebx]"); break;
-    case WRITE: code = CODE("mov [ebx], eax"); break;
-    case UPDATE: code = CODE("add [ebx], eax"); break;
-    default: code = &in_page; break;
+    case READ:
+        code = CODE("mov eax, [ebx]");
+        break;
+    case WRITE:
+        code = CODE("mov [ebx], eax");
+        break;
+    case UPDATE:
+        code = CODE("add [ebx], eax");
+        break;
+    default:
+        code = &in_page;
+        break;
     }
     run_paged_with(code, wp ? CR0_WP : 0, 0);
 
@@ -98,7 +107,8 @@ static void check_mode(const struct paging *m)
                 begin("%s, PDE %s, PTE %s: %s", m->name, flags_name(a, pde), flags_name(b, pte),
                       updates ? "updates" : "reads, writes and fetches");
                 if (updates)
-                    differs(QEMU, "the read of a read-modify-write is reported as a read; SDM \"Page-Fault Exceptions\"");
+                    differs(QEMU,
+                            "the read of a read-modify-write is reported as a read; SDM \"Page-Fault Exceptions\"");
                 paging(m);
                 for (unsigned wp = 0; wp < 2; wp++)
                     for (unsigned cpl = 0; cpl < 4; cpl += 3)

@@ -1,6 +1,7 @@
 /*
- * Page faults in the middle of instructions that access several places: the state a handler finds, and the restart. Source:
- * SDM vol. 2 "REP/REPE/REPZ/REPNE/REPNZ", "ENTER", "CMPXCHG8B", "MOVS", "CMPS"; vol. 3 "Program or Task Restart".
+ * Page faults in the middle of instructions that access several places: the state a handler finds, and the restart.
+ * Source: SDM vol. 2 "REP/REPE/REPZ/REPNE/REPNZ", "ENTER", "CMPXCHG8B", "MOVS", "CMPS"; vol. 3 "Program or Task
+ * Restart".
  */
 #include "paging.h"
 
@@ -40,7 +41,8 @@ static void repeat(const struct repeated *r, bool source, bool down)
     bool uses_source = r->reads, uses_destination = r->writes || r->compares;
     if (source ? !uses_source : !uses_destination)
         return;
-    begin("%s, %s runs %s into a missing page", r->name, source ? "the source" : "the destination", down ? "down" : "up");
+    begin("%s, %s runs %s into a missing page", r->name, source ? "the source" : "the destination",
+          down ? "down" : "up");
     two_pages(down ? TEST : BOUNDARY);
     uint32_t start = down ? BOUNDARY + (good - 1) * r->size : BOUNDARY - good * r->size;
     uint32_t step = down ? -r->size : r->size;
@@ -236,7 +238,8 @@ static void several_places(void)
 
     for (unsigned level = 0; level < 4; level++) {
         static const struct code *code[4];
-        code[0] = CODE("enter 8, 0"), code[1] = CODE("enter 8, 1"), code[2] = CODE("enter 8, 2"), code[3] = CODE("enter 8, 3");
+        code[0] = CODE("enter 8, 0"), code[1] = CODE("enter 8, 1"), code[2] = CODE("enter 8, 2"),
+        code[3] = CODE("enter 8, 3");
         for (unsigned room = 0; room <= level; room++) {
             begin("ENTER 8, %u with room for %u of its pushes", level, room);
             if (level)

@@ -1,6 +1,6 @@
 /*
- * Reserved bits, ignored bits, page-directory pointers, addresses of large pages. Source: SDM vol. 3 "32-Bit Paging", "PAE
- * Paging", "Page-Fault Exceptions", "Enumeration of Paging Features by CPUID".
+ * Reserved bits, ignored bits, page-directory pointers, addresses of large pages. Source: SDM vol. 3 "32-Bit Paging",
+ * "PAE Paging", "Page-Fault Exceptions", "Enumeration of Paging Features by CPUID".
  */
 #include "paging.h"
 
@@ -45,7 +45,8 @@ static void want_reserved(const struct paging *m)
 static void note_deviations(unsigned bit)
 {
     if (bit >= 32 && bit < 40)
-        differs(BOCHS, "compiled for 40 physical address bits whatever CPUID says; SDM \"Enumeration of Paging Features by CPUID\"");
+        differs(BOCHS, "compiled for 40 physical address bits whatever CPUID says; SDM \"Enumeration of Paging "
+                       "Features by CPUID\"");
     differs(QEMU, NO_P_FLAG);
 }
 
@@ -64,7 +65,7 @@ static void reserved_bits(const struct paging *m)
         paging(m);
         set_pde(TEST, (1ull << bit) | E_ALL | (m->large ? E_PS | PHYSICAL_LARGE : TABLE_TEST));
         want_reserved(m);
-            want((uint32_t)get_pde(TEST) & E_D, 0);
+        want((uint32_t)get_pde(TEST) & E_D, 0);
         if (m->large)
             continue;
         begin("%s: bit %u of a table entry is reserved", m->name, bit);
@@ -226,7 +227,8 @@ static void pointer_tables(void)
                 skip_on(MORPH86 | QEMU | BOCHS, "an address bit of this CPU");
             differs(QEMU, "does not load the pointers when CR3 is written; SDM \"PDPTE Registers\"");
             if (bit >= 32 && bit < 40)
-                differs(BOCHS | QEMU, "compiled for 40 physical address bits whatever CPUID says; SDM \"PDPTE Registers\"");
+                differs(BOCHS | QEMU,
+                        "compiled for 40 physical address bits whatever CPUID says; SDM \"PDPTE Registers\"");
             paging(&pae_4k);
             copy_pointers();
             POINTERS[i] |= 1ull << bit;
@@ -283,7 +285,8 @@ static void pointer_tables(void)
     map(TEST, E_ALL);
     map(TEST + 0x1000, E_ALL);
     in.ebx = TEST;
-    run_paged(CODE("mov eax, [ebx]; mov dword ptr [0x100008], 0; invlpg [ebx]; mov eax, [ebx]; mov eax, [ebx + 0x1000]"));
+    run_paged(
+        CODE("mov eax, [ebx]; mov dword ptr [0x100008], 0; invlpg [ebx]; mov eax, [ebx]; mov eax, [ebx + 0x1000]"));
     want_done();
     static const struct {
         const char *name;

@@ -1,6 +1,6 @@
 /*
- * What must be seen after INVLPG, MOV CR3, a change of CR0.PG or CR4.PGE, and what may be seen before. Source: SDM vol. 3
- * "Caching Translation Information". Where the manual lets a processor see old or new, both are accepted.
+ * What must be seen after INVLPG, MOV CR3, a change of CR0.PG or CR4.PGE, and what may be seen before. Source: SDM vol.
+ * 3 "Caching Translation Information". Where the manual lets a processor see old or new, both are accepted.
  */
 #include "paging.h"
 
@@ -78,15 +78,17 @@ static void replaced(const struct paging *m)
     begin("%s: a global page may survive MOV CR3 but not INVLPG", m->name);
     two_pages(m, E_ALL | E_G);
     run_paged_with(CODE("mov eax, [ebx]; mov [esi], edi; mov ecx, cr3; mov cr3, ecx; mov edx, [ebx]; invlpg [ebx];"
-                        "mov eax, [ebx]"), 0, CR4_PGE);
+                        "mov eax, [ebx]"),
+                   0, CR4_PGE);
     want_done();
     old_or_new("edx", out.r.edx);
     want(out.r.eax, NEW);
 
     begin("%s: clearing CR4.PGE shows a new global page", m->name);
     two_pages(m, E_ALL | E_G);
-    run_paged_with(CODE("mov eax, [ebx]; mov [esi], edi; mov ecx, cr4; and ecx, 0xffffff7f; mov cr4, ecx; mov edx, [ebx]"),
-                   0, CR4_PGE);
+    run_paged_with(
+        CODE("mov eax, [ebx]; mov [esi], edi; mov ecx, cr4; and ecx, 0xffffff7f; mov cr4, ecx; mov edx, [ebx]"), 0,
+        CR4_PGE);
     want_done();
     want(out.r.edx, NEW);
 
@@ -99,7 +101,8 @@ static void replaced(const struct paging *m)
     begin("%s: paging off and on again shows a new page", m->name);
     two_pages(m, E_ALL | E_G);
     run_paged_with(CODE("mov eax, [ebx]; mov [esi], edi; mov ecx, cr0; and ecx, 0x7fffffff; mov cr0, ecx;"
-                        "or ecx, 0x80000000; mov cr0, ecx; mov edx, [ebx]"), 0, CR4_PGE);
+                        "or ecx, 0x80000000; mov cr0, ecx; mov edx, [ebx]"),
+                   0, CR4_PGE);
     want_done();
     want(out.r.edx, NEW);
 
@@ -107,8 +110,6 @@ static void replaced(const struct paging *m)
     two_pages(m, 0);
     in.edi |= E_ALL;
     resume_vectors = 1 << PF;
-    on_resume = NULL;
-    /* The handler that resumes changes nothing: the page must become present before the access. */
     run_paged(CODE("mov [esi], edi; mov edx, [ebx]"));
     want_done();
     want(n_events, 1);
@@ -142,7 +143,8 @@ static void rights(const struct paging *m)
 
     begin("%s: after INVLPG a page made read-only faults", m->name);
     two_pages(m, E_ALL);
-    run_paged(CODE("mov [ebx], eax; and dword ptr [esi], 0xfffffffd; invlpg [ebx]; mov eax, [ebx];" HERE "mov [ebx], eax"));
+    run_paged(
+        CODE("mov [ebx], eax; and dword ptr [esi], 0xfffffffd; invlpg [ebx]; mov eax, [ebx];" HERE "mov [ebx], eax"));
     want_vector(PF);
     want(out.error, F_P | F_W);
 
@@ -172,8 +174,9 @@ static void rights(const struct paging *m)
     in.ecx = CODE32(3);
     in.edx = DATA32(3);
     /* IRET to CPL 3: the code is flat, so the next instruction continues there. */
-    run_paged(CODE("mov [ebx], eax; mov ebp, esp; push edx; push ebp; pushfd; push ecx; call 1f; 1: add dword ptr [esp], 5f - 1b;"
-                   "iretd; 5: mov ds, edx;" HERE "mov eax, [ebx]"));
+    run_paged(CODE(
+        "mov [ebx], eax; mov ebp, esp; push edx; push ebp; pushfd; push ecx; call 1f; 1: add dword ptr [esp], 5f - 1b;"
+        "iretd; 5: mov ds, edx;" HERE "mov eax, [ebx]"));
     want_vector(PF);
     want(out.error, F_P | F_U);
     want(out.r.cs, CODE32(3));

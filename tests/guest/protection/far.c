@@ -5,7 +5,7 @@
  */
 #include "protection.h"
 
-#define OK 0xff
+#define OK   0xff
 #define FLAT (AR_32 | AR_G)
 
 /* data32[0], data16[2]: the far pointer of the snippets. */
@@ -39,7 +39,8 @@ static void direct_row(bool call, unsigned cpl, unsigned type, bool present)
     begin("a far %s at CPL %u to a %s descriptor of type %x, %s", call ? "CALL" : "JMP", cpl,
           type & 0x10 ? "segment" : "system", type & 15, present ? "present" : "not present");
     if ((type & 0x19) == 0x18 && present)
-        differs(QEMU, "far transfers do not set the accessed bit; SDM vol. 3 \"Code- and Data-Segment Descriptor Types\"");
+        differs(QEMU,
+                "far transfers do not set the accessed bit; SDM vol. 3 \"Code- and Data-Segment Descriptor Types\"");
     const struct code *landing = LANDING();
     for (unsigned dpl = 0; dpl < 4; dpl++) {
         for (unsigned rpl = 0; rpl < 4; rpl++) {
@@ -131,7 +132,8 @@ static void direct_corners(bool call)
 /* ---- call gates ---- */
 
 /* Results name the selector of the error code: 1 the gate's, 2 the code segment's. */
-static unsigned gate_result(bool call, unsigned cpl, unsigned rpl, uint32_t gate_ar, uint32_t code_ar, unsigned *selector)
+static unsigned gate_result(bool call, unsigned cpl, unsigned rpl, uint32_t gate_ar, uint32_t code_ar,
+                            unsigned *selector)
 {
     unsigned gate_dpl = gate_ar >> 5 & 3, dpl = code_ar >> 5 & 3;
     *selector = 1;
@@ -149,8 +151,8 @@ static unsigned gate_result(bool call, unsigned cpl, unsigned rpl, uint32_t gate
 
 static void gate_row(bool call, bool wide, unsigned cpl, uint32_t code_type, unsigned code_dpl)
 {
-    begin("a far %s at CPL %u through a %u-bit call gate to type %x of DPL %u", call ? "CALL" : "JMP", cpl, wide ? 32 : 16,
-          code_type, code_dpl);
+    begin("a far %s at CPL %u through a %u-bit call gate to type %x of DPL %u", call ? "CALL" : "JMP", cpl,
+          wide ? 32 : 16, code_type, code_dpl);
     if (call && (code_type & 4) && code_dpl < cpl)
         differs(QEMU, "a gate to conforming code changes CPL; SDM \"CALL\"");
     else if (!call && (code_type & 8))
@@ -160,12 +162,14 @@ static void gate_row(bool call, bool wide, unsigned cpl, uint32_t code_type, uns
     for (unsigned i = 0; i < 64; i++) {
         unsigned gate_dpl = i & 3, rpl = i >> 2 & 3;
         bool present = !(i >> 4 & 1), code_present = !(i >> 5 & 1);
-        note("gate DPL %u RPL %u%s%s", gate_dpl, rpl, present ? "" : ", gate not present", code_present ? "" : ", code not present");
+        note("gate DPL %u RPL %u%s%s", gate_dpl, rpl, present ? "" : ", gate not present",
+             code_present ? "" : ", code not present");
         ring(cpl);
         uint32_t code_ar = code_type | AR_DPL(code_dpl) | (code_present ? AR_PRESENT : 0);
         /* Both widths reach the landing: base SNIPPET_BASE. */
         uint32_t target = slot(1, descriptor(SNIPPET_BASE, 0xffff, code_ar | AR_32));
-        uint32_t gate_ar = ((wide ? AR_CALL32 : AR_CALL16) & ~AR_PRESENT) | AR_DPL(gate_dpl) | (present ? AR_PRESENT : 0);
+        uint32_t gate_ar =
+            ((wide ? AR_CALL32 : AR_CALL16) & ~AR_PRESENT) | AR_DPL(gate_dpl) | (present ? AR_PRESENT : 0);
         /* The RPL of the gate's own selector field is ignored. */
         uint32_t selector = slot(0, gate(target | 3, LOW(landing->start), gate_ar, 0)) | rpl;
         far_pointer(selector, 0xdeadbeef);
@@ -207,7 +211,8 @@ static void gate_corners(void)
             unsigned unit = wide ? 4 : 2;
             for (unsigned i = 0; i < 40; i++)
                 ((volatile uint32_t *)(in.esp))[i] = 0x10001 * i + 0x7000;
-            far_pointer(slot(0, gate(target, LOW(landing->start), (wide ? AR_CALL32 : AR_CALL16) | AR_DPL(3), count)), 0);
+            far_pointer(slot(0, gate(target, LOW(landing->start), (wide ? AR_CALL32 : AR_CALL16) | AR_DPL(3), count)),
+                        0);
             run(call_code());
             want_at(landing->start);
             want(out.r.esp, RING0_TOP - (4 + count) * unit);
@@ -258,6 +263,19 @@ static void gate_corners(void)
     far_pointer(slot(0, gate(SLOT(1), landing->start, AR_CALL32, 0)), 0);
     run(call_code());
     want_fault(GP, 0);
+    begin("an inner call gate to an offset beyond the limit raises #GP(0)");
+    differs(QEMU, "no check of EIP against the new limit; SDM \"CALL\"");
+    ring(3);
+    slot(1, descriptor(0, landing->start - 1, AR_CODE | AR_32));
+    far_pointer(slot(0, gate(SLOT(1), landing->start, AR_CALL32 | AR_DPL(3), 0)), 0);
+    run(call_code());
+    want_fault(GP, 0);
+    begin("an inner call gate to the last byte of its segment arrives");
+    ring(3);
+    slot(1, descriptor(0, landing->start + 1, AR_CODE | AR_32));
+    far_pointer(slot(0, gate(SLOT(1), landing->start, AR_CALL32 | AR_DPL(3), 0)), 0);
+    run(call_code());
+    want_at(landing->start);
     begin("a call gate in the LDT");
     ldt[1] = gate(CODE32(0), landing->start, AR_CALL32 | AR_DPL(3), 0);
     ring(3);
@@ -279,6 +297,64 @@ static void gate_corners(void)
         far_pointer(slot(0, gate(CODE32(0), landing->start, AR_PRESENT | type, 0)), 0);
         run(call_code());
         want_fault(GP, SLOT(0));
+    }
+}
+
+/* ---- the current stack and the operand ---- */
+
+static void call_room(void)
+{
+    static const struct {
+        const char *what;
+        uint32_t esp;
+        bool gated, wide, fault;
+    } rows[] = {{"a far CALL with 8 bytes of room", 8, false, true, false},
+                {"a far CALL with 6 bytes of room", 6, false, true, true},
+                {"a far CALL at SP 2", 2, false, true, true},
+                {"a far CALL with a 16-bit operand at SP 3", 3, false, false, true},
+                {"a far CALL with a 16-bit operand at SP 1", 1, false, false, true},
+                {"a far CALL with a 16-bit operand at SP 4", 4, false, false, false},
+                {"a CALL through a 32-bit gate within the ring at SP 6", 6, true, true, true},
+                {"a CALL through a 32-bit gate within the ring at SP 8", 8, true, true, false},
+                {"a CALL through a 16-bit gate within the ring at SP 3", 3, true, false, true},
+                {"a CALL through a 16-bit gate within the ring at SP 4", 4, true, false, false}};
+    const struct code *landing = LANDING();
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin("%s in a 16-bit stack %s", rows[i].what, rows[i].fault ? "raises #SS(0)" : "arrives");
+        if (rows[i].fault)
+            differs(QEMU, NO_LIMITS);
+        ring(3);
+        in.ss = slot(4, descriptor(STACK_BASE, 0xffff, AR_DATA | AR_DPL(3))) | 3;
+        in.esp = rows[i].esp;
+        uint32_t target = slot(5, descriptor(SNIPPET_BASE, 0xffff, AR_CODE | AR_32 | AR_DPL(3))) | 3;
+        const struct code *code = call_code();
+        if (rows[i].gated) {
+            far_pointer(
+                slot(0, gate(target, LOW(landing->start), (rows[i].wide ? AR_CALL32 : AR_CALL16) | AR_DPL(3), 0)), 0);
+        } else if (rows[i].wide) {
+            far_pointer(target, LOW(landing->start));
+        } else {
+            data32[0] = target << 16 | LOW(landing->start);
+            code = CODE(".byte 0x66; call fword ptr [0x70000]");
+        }
+        run(code);
+        if (rows[i].fault)
+            want_fault(SS, 0);
+        else
+            want_at(landing->start);
+    }
+    for (unsigned call = 0; call < 2; call++) {
+        begin("a far %s through a pointer cut by the segment's limit raises #GP(0)", call ? "CALL" : "JMP");
+        differs(QEMU, NO_LIMITS);
+        in.fs = slot(4, descriptor(DATA_AREA, 4, AR_DATA));
+        far_pointer(CODE32(0), landing->start);
+        run(call ? CODE("call fword ptr fs:[0]") : CODE("jmp fword ptr fs:[0]"));
+        want_fault(GP, 0);
+        begin("a far %s through a pointer of six bytes at the segment's limit", call ? "CALL" : "JMP");
+        in.fs = slot(4, descriptor(DATA_AREA, 5, AR_DATA));
+        far_pointer(CODE32(0), landing->start);
+        run(call ? CODE("call fword ptr fs:[0]") : CODE("jmp fword ptr fs:[0]"));
+        want_at(landing->start);
     }
 }
 
@@ -503,8 +579,8 @@ static void return_corners(bool iret)
     want_fault(GP, 0);
     begin("%s to an outer ring beyond the limit of the new segment raises #GP(0)", name);
     differs(QEMU, "no check of EIP against the new limit; SDM \"RET\", \"IRET\"");
-    return_frame(iret, slot(0, descriptor(0, landing->start - 1, AR_CODE | AR_32 | AR_DPL(3))) | 3, landing->start, EF_FIXED,
-                 DATA32(3), 0x87654);
+    return_frame(iret, slot(0, descriptor(0, landing->start - 1, AR_CODE | AR_32 | AR_DPL(3))) | 3, landing->start,
+                 EF_FIXED, DATA32(3), 0x87654);
     run(return_code(iret));
     want_fault(GP, 0);
 
@@ -604,6 +680,7 @@ void far_transfers(void)
         }
     }
     gate_corners();
+    call_room();
     inner_stack();
     for (unsigned iret = 0; iret < 2; iret++) {
         return_corners(iret);

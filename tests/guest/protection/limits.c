@@ -38,25 +38,18 @@ static const struct row {
     {0xfffff, AR_DATA_DOWN | AR_32 | AR_G, "expand-down, limit FFFFFFFF: empty"},
 };
 
-/* All write and so read too: a probe with each size through FS and, for #SS, through SS. */
-static const struct code *probe(bool stack, unsigned size, bool write)
+/* Through FS; 6 bytes: a far pointer, 8: CMPXCHG8B. */
+static const struct code *probe(unsigned size, bool write)
 {
-    if (stack) {
-        switch (size) {
-        case 1: return write ? CODE("mov ss:[ebx], dl") : CODE("mov dl, ss:[ebx]");
-        case 2: return write ? CODE("mov ss:[ebx], dx") : CODE("mov dx, ss:[ebx]");
-        case 4: return write ? CODE("mov ss:[ebx], edx") : CODE("mov edx, ss:[ebx]");
-        case 6: return CODE("mov edx, 1; lgs eax, ss:[ebx]");
-        default: return write ? CODE("lock cmpxchg8b ss:[ebx]") : CODE("lock cmpxchg8b ss:[ebx]");
-        }
-    }
-    switch (size) {
-    case 1: return write ? CODE("mov fs:[ebx], dl") : CODE("mov dl, fs:[ebx]");
-    case 2: return write ? CODE("mov fs:[ebx], dx") : CODE("mov dx, fs:[ebx]");
-    case 4: return write ? CODE("mov fs:[ebx], edx") : CODE("mov edx, fs:[ebx]");
-    case 6: return CODE("lgs eax, fs:[ebx]");
-    default: return CODE("lock cmpxchg8b fs:[ebx]");
-    }
+    const struct code *const reads[] = {[1] = CODE("mov dl, fs:[ebx]"),
+                                        [2] = CODE("mov dx, fs:[ebx]"),
+                                        [4] = CODE("mov edx, fs:[ebx]"),
+                                        [6] = CODE("lgs eax, fs:[ebx]")};
+    const struct code *const writes[] = {[1] = CODE("mov fs:[ebx], dl"),
+                                         [2] = CODE("mov fs:[ebx], dx"),
+                                         [4] = CODE("mov fs:[ebx], edx"),
+                                         [8] = CODE("lock cmpxchg8b fs:[ebx]")};
+    return write ? writes[size] : reads[size];
 }
 
 static void probe_segment(const struct row *row, unsigned size, bool write)
@@ -87,7 +80,7 @@ static void probe_segment(const struct row *row, unsigned size, bool write)
         in.eax = in.ecx = in.edx = 0;
         if (size == 6)
             ((volatile uint16_t *)(0x2000000 + in.ebx))[2] = 0; /* a null selector */
-        run(probe(false, size, write));
+        run(probe(size, write));
         if (fits(row->limit, row->ar, offsets[i], size))
             want_done();
         else
@@ -105,7 +98,7 @@ static void stack_probe(const struct row *row, unsigned size)
         ring(3); /* the frame goes to the stack of ring 0 */
         in.ss = slot(0, descriptor(0x2000000, row->limit, row->ar | AR_DPL(3))) | 3;
         in.ebx = offset;
-        run(probe(true, size, true));
+        run(size == 2 ? CODE("mov ss:[ebx], dx") : CODE("mov ss:[ebx], edx"));
         if (fits(row->limit, row->ar, offset, size))
             want_done();
         else
@@ -255,7 +248,8 @@ static void code_limits(void)
 {
     const struct code *straddle = CODE("nop; nop;" HERE "mov eax, 0x12345678; nop");
     for (unsigned missing = 0; missing < 5; missing++) {
-        begin("an instruction of 5 bytes with %u of them beyond the CS limit%s", missing, missing ? " raises #GP(0)" : "");
+        begin("an instruction of 5 bytes with %u of them beyond the CS limit%s", missing,
+              missing ? " raises #GP(0)" : "");
         differs(QEMU, "TCG checks no limit of CS while fetching; SDM \"Limit Checking\"");
         if (missing)
             differs(BOCHS, "a decoded instruction is not checked against the new limit; SDM \"Limit Checking\"");
@@ -269,36 +263,36 @@ static void code_limits(void)
             want(out.r.eax, 0x12345678);
         }
     }
-    static const struct {
+    const struct {
         const char *what;
         bool taken;
-    } rows[] = {{"JMP", true}, {"CALL", true}, {"a taken Jcc", true}, {"an untaken Jcc", false}, {"indirect JMP", true},
-                {"RET", true}, {"LOOP", true}, {"JECXZ", true}};
+        const struct code *code;
+    } rows[] = {{"JMP", true, CODE("jmp .+0x1000")},
+                {"CALL", true, CODE("call .+0x1000")},
+                {"a taken Jcc", true, CODE("cmp eax, eax;" HERE "je .+0x1000")},
+                {"an untaken Jcc", false, CODE("cmp eax, eax;" HERE "jne .+0x1000")},
+                {"indirect JMP", true, CODE("mov eax, 0x1ffff;" HERE "jmp eax")},
+                {"indirect CALL", true, CODE("mov eax, 0x1ffff;" HERE "call eax")},
+                {"RET", true, CODE("push 0x1ffff;" HERE "ret")},
+                {"RET n", true, CODE("push 0x1ffff;" HERE "ret 8")},
+                {"LOOP", true, CODE("mov ecx, 2;" HERE "loop .+0x70")},
+                {"JECXZ", true, CODE("xor ecx, ecx;" HERE "jecxz .+0x70")}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        begin("%s to an offset beyond the CS limit %s", rows[i].what, rows[i].taken ? "raises #GP(0) at itself" : "goes on");
+        begin("%s to an offset beyond the CS limit %s", rows[i].what,
+              rows[i].taken ? "raises #GP(0) at itself" : "goes on");
         if (rows[i].taken)
             skip_on(QEMU, "TCG checks no limit of CS at near jumps; SDM \"JMP\"");
-        const struct code *code = NULL;
-        switch (i) {
-        case 0: code = CODE("jmp .+0x1000"); break;
-        case 1: code = CODE("call .+0x1000"); break;
-        case 2: code = CODE("cmp eax, eax;" HERE "je .+0x1000"); break;
-        case 3: code = CODE("cmp eax, eax;" HERE "jne .+0x1000"); break;
-        case 4: code = CODE("mov eax, 0x1ffff;" HERE "jmp eax"); break;
-        case 5: code = CODE("push 0x1ffff;" HERE "ret"); break;
-        case 6: code = CODE("mov ecx, 2;" HERE "loop .+0x70"); break;
-        case 7: code = CODE("xor ecx, ecx;" HERE "jecxz .+0x70"); break;
-        }
+        const struct code *code = rows[i].code;
         in.cs = slot(0, descriptor(0, code->end + 8, AR_CODE | AR_32));
         run(code);
         if (rows[i].taken)
             want_fault(GP, 0);
         else
             want_done();
-        if (i == 6)
+        /* What the instruction would have changed. */
+        want(out.r.esp, in.esp - (rows[i].what[0] == 'R' ? 4 : 0));
+        if (rows[i].what[0] == 'L')
             want(out.r.ecx, 2);
-        if (i == 1)
-            want(out.r.esp, in.esp);
     }
     begin("a JMP with a 16-bit operand clears the upper half of EIP");
     /* EIP low half stays within the snippet segment when CS has its base. */
@@ -307,7 +301,8 @@ static void code_limits(void)
     want_done();
     begin("code at offset 0 after a wrap of a 16-bit IP in a segment of limit FFFF raises #GP(0)");
     differs(QEMU, "TCG checks no limit of CS while fetching; SDM \"Limit Checking\"");
-    /* A two-byte instruction lies across FFFF: base is such that the last byte of the segment is the snippet's first. */
+    /* A two-byte instruction lies across FFFF: base is such that the last byte of the segment is the snippet's first.
+     */
     const struct code *edge = CODE16("mov al, 1; nop");
     ring16(0);
     in.cs = slot(0, descriptor(edge->start - 0xffff, 0xffff, AR_CODE));

@@ -8,7 +8,8 @@
 
 static const char *const sreg_name[6] = {"ES", "CS", "SS", "DS", "FS", "GS"};
 
-/* "MOV-Move", protected mode exceptions, in the manual's order. Returns the vector or OK; the error code is the selector. */
+/* "MOV-Move", protected mode exceptions, in the manual's order. Returns the vector or OK; the error code is the
+ * selector. */
 static unsigned load_result(bool ss, uint32_t ar, unsigned cpl, unsigned rpl)
 {
     bool is_segment = ar & 0x10, code = ar & 8, writable = ar & 2, readable = ar & 2, conforming = ar & 4;
@@ -25,56 +26,34 @@ static unsigned load_result(bool ss, uint32_t ar, unsigned cpl, unsigned rpl)
     return ar & AR_PRESENT ? OK : NP;
 }
 
-/* A snippet per register: ax or the stack holds the selector. */
-static const struct code *mov_code(unsigned sreg)
-{
-    switch (sreg) {
-    case 0: return CODE("mov es, ax");
-    case 2: return CODE("mov ss, ax");
-    case 3: return CODE("mov ds, ax");
-    case 4: return CODE("mov fs, ax");
-    default: return CODE("mov gs, ax");
+/* A snippet per register: eax holds the selector. */
+enum form { FORM_MOV, FORM_POP, FORM_POINTER, FORM_NO_LDT };
+#define FORMS(mov, pop, pointer, no_ldt)                                                                               \
+    {                                                                                                                  \
+        CODE(mov), CODE("push eax;" HERE pop), CODE("push eax; push 0x12345678;" HERE pointer), CODE(no_ldt HERE mov)  \
     }
-}
+#define NO_LDT "xor ecx, ecx; lldt cx;"
 
-static const struct code *pop_code(unsigned sreg)
+static const struct code *load_code(unsigned sreg, enum form form)
 {
-    switch (sreg) {
-    case 0: return CODE("push eax;" HERE "pop es");
-    case 2: return CODE("push eax;" HERE "pop ss");
-    case 3: return CODE("push eax;" HERE "pop ds");
-    case 4: return CODE("push eax;" HERE "pop fs");
-    default: return CODE("push eax;" HERE "pop gs");
-    }
-}
-
-static const struct code *far_pointer_code(unsigned sreg)
-{
-    switch (sreg) {
-    case 0: return CODE("push eax; push 0x12345678;" HERE "les ebx, [esp]");
-    case 2: return CODE("push eax; push 0x12345678;" HERE "lss ebx, [esp]");
-    case 3: return CODE("push eax; push 0x12345678;" HERE "lds ebx, [esp]");
-    case 4: return CODE("push eax; push 0x12345678;" HERE "lfs ebx, [esp]");
-    default: return CODE("push eax; push 0x12345678;" HERE "lgs ebx, [esp]");
-    }
+    const struct code *const forms[6][4] = {[0] = FORMS("mov es, ax", "pop es", "les ebx, [esp]", NO_LDT),
+                                            [2] = FORMS("mov ss, ax", "pop ss", "lss ebx, [esp]", NO_LDT),
+                                            [3] = FORMS("mov ds, ax", "pop ds", "lds ebx, [esp]", NO_LDT),
+                                            [4] = FORMS("mov fs, ax", "pop fs", "lfs ebx, [esp]", NO_LDT),
+                                            [5] = FORMS("mov gs, ax", "pop gs", "lgs ebx, [esp]", NO_LDT)};
+    return forms[sreg][form];
 }
 
 static uint32_t loaded(unsigned sreg)
 {
-    switch (sreg) {
-    case 0: return out.r.es;
-    case 2: return out.r.ss;
-    case 3: return out.r.ds;
-    case 4: return out.r.fs;
-    default: return out.r.gs;
-    }
+    return (&out.r.es)[sreg]; /* struct registers keeps their order */
 }
 
 static void matrix_row(unsigned sreg, unsigned cpl, unsigned type, bool present)
 {
     begin("MOV %s at CPL %u of a %s descriptor of type %x, %s", sreg_name[sreg], cpl,
           type & 0x10 ? "segment" : "system", type & 15, present ? "present" : "not present");
-    const struct code *code = mov_code(sreg);
+    const struct code *code = load_code(sreg, FORM_MOV);
     for (unsigned dpl = 0; dpl < 4; dpl++) {
         for (unsigned rpl = 0; rpl < 4; rpl++) {
             uint32_t ar = type | AR_DPL(dpl) | (present ? AR_PRESENT : 0);
@@ -104,13 +83,13 @@ static void other_forms(unsigned sreg)
     static const struct {
         uint32_t ar;
         unsigned cpl;
-    } rows[] = {{AR_DATA, 0}, {AR_DATA, 3}, {AR_DATA | AR_DPL(3), 3}, {AR_DATA_RO, 0}, {AR_CODE, 0}, {AR_CODE_XO, 0},
-                {AR_DATA & ~AR_PRESENT, 0}, {AR_TSS32, 0}};
+    } rows[] = {{AR_DATA, 0}, {AR_DATA, 3},    {AR_DATA | AR_DPL(3), 3},   {AR_DATA_RO, 0},
+                {AR_CODE, 0}, {AR_CODE_XO, 0}, {AR_DATA & ~AR_PRESENT, 0}, {AR_TSS32, 0}};
     for (unsigned form = 0; form < 2; form++) {
-        const struct code *code = form ? far_pointer_code(sreg) : pop_code(sreg);
+        const struct code *code = load_code(sreg, form ? FORM_POINTER : FORM_POP);
         for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-            begin("%s %s at CPL %u of access rights %x", form ? "a far pointer into" : "POP", sreg_name[sreg], rows[i].cpl,
-                  rows[i].ar);
+            begin("%s %s at CPL %u of access rights %x", form ? "a far pointer into" : "POP", sreg_name[sreg],
+                  rows[i].cpl, rows[i].ar);
             ring(rows[i].cpl);
             in.eax = slot(0, descriptor(0, 0xfffff, rows[i].ar | AR_32 | AR_G)) | rows[i].cpl;
             run(code);
@@ -137,7 +116,7 @@ static void null_and_limits(unsigned sreg)
                   ss ? "raises #GP(0)" : "is allowed");
             ring(cpl);
             in.eax = rpl;
-            run(mov_code(sreg));
+            run(load_code(sreg, FORM_MOV));
             if (ss) {
                 want_fault(GP, 0);
             } else {
@@ -149,47 +128,41 @@ static void null_and_limits(unsigned sreg)
     begin("MOV %s of the last descriptor within the GDT limit", sreg_name[sreg]);
     in.eax = slot(0, descriptor(0, 0xfffff, AR_DATA | AR_32 | AR_G));
     gdtr.limit = SLOT(0) + 7;
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_done();
     begin("MOV %s of a descriptor whose last byte is beyond the GDT limit raises #GP(selector)", sreg_name[sreg]);
     in.eax = slot(0, descriptor(0, 0xfffff, AR_DATA | AR_32 | AR_G));
     gdtr.limit = SLOT(0) + 6;
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_fault(GP, SLOT(0));
     begin("MOV %s of selector FFF8 raises #GP(selector)", sreg_name[sreg]);
     in.eax = 0xfff8;
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_fault(GP, 0xfff8);
     begin("MOV %s from the LDT", sreg_name[sreg]);
     ldt[3] = descriptor(0, 0xfffff, AR_DATA | AR_32 | AR_G);
     in.eax = LDT_SLOT(3);
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_done();
     want(loaded(sreg), LDT_SLOT(3));
     begin("MOV %s of LDT entry 0 is no null selector", sreg_name[sreg]);
     ldt[0] = descriptor(0, 0xfffff, AR_DATA | AR_32 | AR_G);
     in.eax = LDT_SLOT(0);
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_done();
     begin("MOV %s of a not present LDT descriptor reports TI in the error code", sreg_name[sreg]);
     ldt[3] = descriptor(0, 0xfffff, (AR_DATA & ~AR_PRESENT) | AR_32 | AR_G);
     in.eax = LDT_SLOT(3);
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_fault(ss ? SS : NP, LDT_SLOT(3));
     begin("MOV %s beyond the LDT limit raises #GP(selector)", sreg_name[sreg]);
     in.eax = LDT_SLOT(LDT_ENTRIES);
-    run(mov_code(sreg));
+    run(load_code(sreg, FORM_MOV));
     want_fault(GP, LDT_SLOT(LDT_ENTRIES));
     begin("MOV %s from a null LDT raises #GP(selector)", sreg_name[sreg]);
     in.eax = LDT_SLOT(3);
     ldt[3] = descriptor(0, 0xfffff, AR_DATA | AR_32 | AR_G);
-    switch (sreg) {
-    case 0: run(CODE("xor ecx, ecx; lldt cx;" HERE "mov es, ax")); break;
-    case 2: run(CODE("xor ecx, ecx; lldt cx;" HERE "mov ss, ax")); break;
-    case 3: run(CODE("xor ecx, ecx; lldt cx;" HERE "mov ds, ax")); break;
-    case 4: run(CODE("xor ecx, ecx; lldt cx;" HERE "mov fs, ax")); break;
-    default: run(CODE("xor ecx, ecx; lldt cx;" HERE "mov gs, ax"));
-    }
+    run(load_code(sreg, FORM_NO_LDT));
     want_fault(GP, LDT_SLOT(3));
 }
 
@@ -215,7 +188,8 @@ static void hidden_part(void)
     data32[4] = 2;
     in.eax = slot(0, descriptor(DATA_AREA, 0xffff, AR_DATA | AR_32));
     in.ebx = (uint32_t)&gdt[SLOT(0) / 8];
-    run(CODE("mov fs, ax; mov ecx, fs:[0]; add byte ptr [ebx + 2], 0x10; mov edx, fs:[0]; mov fs, ax; mov esi, fs:[0]"));
+    run(CODE(
+        "mov fs, ax; mov ecx, fs:[0]; add byte ptr [ebx + 2], 0x10; mov edx, fs:[0]; mov fs, ax; mov esi, fs:[0]"));
     want_done();
     want(out.r.ecx, 1);
     want(out.r.edx, 1);

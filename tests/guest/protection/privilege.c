@@ -8,78 +8,22 @@
 
 enum when { ANY, CPL0, CPL0_NO_V86, ANY_NO_V86 }; /* where it may run; _NO_V86: #UD in virtual-8086 mode */
 
-static const char *const instruction_name[] = {
-    "HLT",          "CLTS",         "INVLPG",       "WBINVD",      "LMSW",        "LGDT",         "LIDT",
-    "MOV from CR0", "MOV from CR2", "MOV from CR3", "MOV from CR4", "MOV to CR0", "MOV to CR2",   "MOV to CR3",
-    "MOV to CR4",   "MOV from DR0", "MOV from DR7", "MOV to DR0",  "MOV to DR7",  "RDMSR",        "WRMSR",
-    "LLDT",         "LTR",          "SMSW",         "SGDT",        "SIDT",        "SLDT",         "STR",
-    "RDTSC",        "CPUID",        "INVD",
+/* Each works at CPL 0 without doing harm. ebx: memory to write to, DATA_AREA: GDTR, then IDTR. */
+#define INSTRUCTION(name, when, text)                                                                                  \
+    {                                                                                                                  \
+        name, when, CODE(text "; nop"), CODE16(text "; nop")                                                           \
+    }
+/* Memory operands differ. */
+#define INSTRUCTION2(name, when, text, text16)                                                                         \
+    {                                                                                                                  \
+        name, when, CODE(text "; nop"), CODE16(text16 "; nop")                                                         \
+    }
+
+struct instruction {
+    const char *name;
+    enum when when;
+    const struct code *code, *code16;
 };
-#define N_INSTRUCTIONS (sizeof instruction_name / sizeof instruction_name[0])
-
-/* Each works at CPL 0 without doing harm. esi: readable memory with GDTR, then IDTR. */
-#define INSTRUCTIONS(bits)                                                                                             \
-    switch (i) {                                                                                                       \
-    case 0: return CODE_BITS(bits, "hlt; nop");                                                                        \
-    case 1: return CODE_BITS(bits, "clts; nop");                                                                       \
-    case 2: return CODE_BITS(bits, "invlpg [ebx]; nop");                                                               \
-    case 3: return CODE_BITS(bits, "wbinvd; nop");                                                                     \
-    case 4: return CODE_BITS(bits, "lmsw ax; nop");                                                                    \
-    case 5: return CODE_BITS(bits, ".byte 0x0f, 1, 0x15; nop");                                                        \
-    case 6: return CODE_BITS(bits, ".byte 0x0f, 1, 0x1d; nop");                                                        \
-    case 7: return CODE_BITS(bits, "mov ecx, cr0; nop");                                                               \
-    case 8: return CODE_BITS(bits, "mov ecx, cr2; nop");                                                               \
-    case 9: return CODE_BITS(bits, "mov ecx, cr3; nop");                                                               \
-    case 10: return CODE_BITS(bits, "mov ecx, cr4; nop");                                                              \
-    case 11: return CODE_BITS(bits, "mov cr0, eax; nop");                                                              \
-    case 12: return CODE_BITS(bits, "mov cr2, eax; nop");                                                              \
-    case 13: return CODE_BITS(bits, "mov cr3, edx; nop");                                                              \
-    case 14: return CODE_BITS(bits, "mov cr4, edx; nop");                                                              \
-    case 15: return CODE_BITS(bits, "mov ecx, dr0; nop");                                                              \
-    case 16: return CODE_BITS(bits, "mov ecx, dr7; nop");                                                              \
-    case 17: return CODE_BITS(bits, "mov dr0, eax; nop");                                                              \
-    case 18: return CODE_BITS(bits, "mov dr7, edx; nop");                                                              \
-    case 19: return CODE_BITS(bits, "rdmsr; nop");                                                                     \
-    case 20: return CODE_BITS(bits, "wrmsr; nop");                                                                     \
-    case 21: return CODE_BITS(bits, "lldt dx; nop");                                                                   \
-    case 22: return CODE_BITS(bits, "ltr di; nop");                                                                    \
-    case 23: return CODE_BITS(bits, "smsw ecx; nop");                                                                  \
-    case 24: return CODE_BITS(bits, "sgdt [ebx]; nop");                                                                \
-    case 25: return CODE_BITS(bits, "sidt [ebx]; nop");                                                                \
-    case 26: return CODE_BITS(bits, "sldt ecx; nop");                                                                  \
-    case 27: return CODE_BITS(bits, "str ecx; nop");                                                                   \
-    case 28: return CODE_BITS(bits, "rdtsc; nop");                                                                     \
-    case 29: return CODE_BITS(bits, "cpuid; nop");                                                                     \
-    default: return CODE_BITS(bits, "invd; nop");                                                                      \
-    }
-
-static const struct code *instruction32(unsigned i)
-{
-    switch (i) { /* a memory operand at a 32-bit displacement */
-    case 5: return CODE("lgdt [0x70000]; nop");
-    case 6: return CODE("lidt [0x70008]; nop");
-    }
-    INSTRUCTIONS("32")
-}
-
-static const struct code *instruction16(unsigned i)
-{
-    switch (i) {
-    case 5: return CODE16(".byte 0x66; lgdt [0]; nop");
-    case 6: return CODE16(".byte 0x66; lidt [8]; nop");
-    }
-    INSTRUCTIONS("16")
-}
-
-static enum when instruction_class(unsigned i)
-{
-    switch (i) {
-    case 21: case 22: return CPL0_NO_V86;
-    case 26: case 27: return ANY_NO_V86;
-    case 23: case 24: case 25: case 28: case 29: return ANY;
-    default: return CPL0;
-    }
-}
 
 static void operands(void)
 {
@@ -94,28 +38,61 @@ static void operands(void)
 
 static void privileged(void)
 {
-    for (unsigned i = 0; i < N_INSTRUCTIONS; i++) {
-        enum when when = instruction_class(i);
+    const struct instruction rows[] = {
+        INSTRUCTION("HLT", CPL0, "hlt"),
+        INSTRUCTION("CLTS", CPL0, "clts"),
+        INSTRUCTION("INVLPG", CPL0, "invlpg [ebx]"),
+        INSTRUCTION("WBINVD", CPL0, "wbinvd"),
+        INSTRUCTION("INVD", CPL0, "invd"),
+        INSTRUCTION("LMSW", CPL0, "lmsw ax"),
+        INSTRUCTION2("LGDT", CPL0, "lgdt [0x70000]", ".byte 0x66; lgdt [0]"),
+        INSTRUCTION2("LIDT", CPL0, "lidt [0x70008]", ".byte 0x66; lidt [8]"),
+        INSTRUCTION("MOV from CR0", CPL0, "mov ecx, cr0"),
+        INSTRUCTION("MOV from CR2", CPL0, "mov ecx, cr2"),
+        INSTRUCTION("MOV from CR3", CPL0, "mov ecx, cr3"),
+        INSTRUCTION("MOV from CR4", CPL0, "mov ecx, cr4"),
+        INSTRUCTION("MOV to CR0", CPL0, "mov cr0, eax"),
+        INSTRUCTION("MOV to CR2", CPL0, "mov cr2, eax"),
+        INSTRUCTION("MOV to CR3", CPL0, "mov cr3, edx"),
+        INSTRUCTION("MOV to CR4", CPL0, "mov cr4, edx"),
+        INSTRUCTION("MOV from DR0", CPL0, "mov ecx, dr0"),
+        INSTRUCTION("MOV from DR7", CPL0, "mov ecx, dr7"),
+        INSTRUCTION("MOV to DR0", CPL0, "mov dr0, eax"),
+        INSTRUCTION("MOV to DR7", CPL0, "mov dr7, edx"),
+        INSTRUCTION("RDMSR", CPL0, "rdmsr"),
+        INSTRUCTION("WRMSR", CPL0, "wrmsr"),
+        INSTRUCTION("LLDT", CPL0_NO_V86, "lldt dx"),
+        INSTRUCTION("LTR", CPL0_NO_V86, "ltr di"),
+        INSTRUCTION("SMSW", ANY, "smsw ecx"),
+        INSTRUCTION("SGDT", ANY, "sgdt [ebx]"),
+        INSTRUCTION("SIDT", ANY, "sidt [ebx]"),
+        INSTRUCTION("SLDT", ANY_NO_V86, "sldt ecx"),
+        INSTRUCTION("STR", ANY_NO_V86, "str ecx"),
+        INSTRUCTION("RDTSC", ANY, "rdtsc"),
+        INSTRUCTION("CPUID", ANY, "cpuid"),
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum when when = rows[i].when;
         for (unsigned cpl = 0; cpl < 4; cpl++) {
             if (!cpl && i == 0)
                 continue; /* HLT would stay */
             bool allowed = !cpl || when == ANY || when == ANY_NO_V86;
-            begin("%s at CPL %u %s", instruction_name[i], cpl, allowed ? "is allowed" : "raises #GP(0)");
+            begin("%s at CPL %u %s", rows[i].name, cpl, allowed ? "is allowed" : "raises #GP(0)");
             ring(cpl);
             operands();
             in.ebx = DATA_AREA + 0x100;
             in.eflags |= IOPL(3); /* has no say here */
-            run(instruction32(i));
+            run(rows[i].code);
             if (allowed)
                 want_done();
             else
                 want_fault(GP, 0);
         }
         for (unsigned iopl = 0; iopl < 4; iopl += 3) {
-            begin("%s in virtual-8086 mode with IOPL %u", instruction_name[i], iopl);
+            begin("%s in virtual-8086 mode with IOPL %u", rows[i].name, iopl);
             v86(iopl);
             operands();
-            run(instruction16(i));
+            run(rows[i].code16);
             if (when == CPL0)
                 want_fault(GP, 0);
             else if (when == ANY)
@@ -171,7 +148,8 @@ static void interrupt_flag(void)
         for (unsigned iopl = 0; iopl < 4; iopl++) {
             for (unsigned set = 0; set < 2; set++) {
                 bool allowed = cpl <= iopl;
-                begin("%s at CPL %u with IOPL %u %s", set ? "STI" : "CLI", cpl, iopl, allowed ? "works" : "raises #GP(0)");
+                begin("%s at CPL %u with IOPL %u %s", set ? "STI" : "CLI", cpl, iopl,
+                      allowed ? "works" : "raises #GP(0)");
                 ring(cpl);
                 in.eflags |= IOPL(iopl) | (set ? 0 : IF);
                 run(set ? CODE("sti; nop") : CODE("cli; nop"));
@@ -203,54 +181,16 @@ static void interrupt_flag(void)
 
 /* ---- ports ---- */
 
-static const struct code *port_code(unsigned i, bool wide)
-{
-    if (wide) {
-        switch (i) {
-        case 0: return CODE("in al, dx");
-        case 1: return CODE("in ax, dx");
-        case 2: return CODE("in eax, dx");
-        case 3: return CODE("out dx, al");
-        case 4: return CODE("out dx, ax");
-        case 5: return CODE("out dx, eax");
-        case 6: return CODE("insb");
-        case 7: return CODE("insw");
-        case 8: return CODE("insd");
-        case 9: return CODE("outsb");
-        case 10: return CODE("outsw");
-        case 11: return CODE("outsd");
-        case 12: return CODE("rep insb");
-        case 13: return CODE("in al, 0xf0");
-        case 14: return CODE("in ax, 0xf0");
-        case 15: return CODE("out 0xf0, al");
-        default: return CODE("out 0xf0, eax");
-        }
+struct port_form {
+    const char *name;
+    unsigned width;
+    int port; /* -1: in DX */
+    const struct code *code, *code16;
+};
+#define PORT_FORM(name, width, port, text)                                                                             \
+    {                                                                                                                  \
+        name, width, port, CODE(text), CODE16(text)                                                                    \
     }
-    switch (i) {
-    case 0: return CODE16("in al, dx");
-    case 1: return CODE16("in ax, dx");
-    case 2: return CODE16("in eax, dx");
-    case 3: return CODE16("out dx, al");
-    case 4: return CODE16("out dx, ax");
-    case 5: return CODE16("out dx, eax");
-    case 6: return CODE16("insb");
-    case 7: return CODE16("insw");
-    case 8: return CODE16("insd");
-    case 9: return CODE16("outsb");
-    case 10: return CODE16("outsw");
-    case 11: return CODE16("outsd");
-    case 12: return CODE16("rep insb");
-    case 13: return CODE16("in al, 0xf0");
-    case 14: return CODE16("in ax, 0xf0");
-    case 15: return CODE16("out 0xf0, al");
-    default: return CODE16("out 0xf0, eax");
-    }
-}
-static const char *const port_name[] = {"IN AL,DX",  "IN AX,DX", "IN EAX,DX", "OUT DX,AL", "OUT DX,AX", "OUT DX,EAX",
-                                        "INSB",      "INSW",     "INSD",      "OUTSB",     "OUTSW",     "OUTSD",
-                                        "REP INSB",  "IN AL,F0", "IN AX,F0",  "OUT F0,AL", "OUT F0,EAX"};
-static const uint8_t port_width[] = {1, 2, 4, 1, 2, 4, 1, 2, 4, 1, 2, 4, 1, 1, 2, 1, 4};
-#define N_PORT_FORMS (sizeof port_width)
 
 #define MAP_BASE 0x68
 static void port_operands(unsigned port)
@@ -274,24 +214,45 @@ static void deny_port(unsigned port)
 
 static void ports(void)
 {
-    for (unsigned i = 0; i < N_PORT_FORMS; i++) {
-        unsigned width = port_width[i];
+    const struct port_form forms[] = {
+        PORT_FORM("IN AL,DX", 1, -1, "in al, dx"),
+        PORT_FORM("IN AX,DX", 2, -1, "in ax, dx"),
+        PORT_FORM("IN EAX,DX", 4, -1, "in eax, dx"),
+        PORT_FORM("OUT DX,AL", 1, -1, "out dx, al"),
+        PORT_FORM("OUT DX,AX", 2, -1, "out dx, ax"),
+        PORT_FORM("OUT DX,EAX", 4, -1, "out dx, eax"),
+        PORT_FORM("INSB", 1, -1, "insb"),
+        PORT_FORM("INSW", 2, -1, "insw"),
+        PORT_FORM("INSD", 4, -1, "insd"),
+        PORT_FORM("OUTSB", 1, -1, "outsb"),
+        PORT_FORM("OUTSW", 2, -1, "outsw"),
+        PORT_FORM("OUTSD", 4, -1, "outsd"),
+        PORT_FORM("REP INSB", 1, -1, "rep insb"),
+        PORT_FORM("IN AL,F0", 1, 0xf0, "in al, 0xf0"),
+        PORT_FORM("IN AX,F0", 2, 0xf0, "in ax, 0xf0"),
+        PORT_FORM("OUT F0,AL", 1, 0xf0, "out 0xf0, al"),
+        PORT_FORM("OUT F0,EAX", 4, 0xf0, "out 0xf0, eax"),
+    };
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        const struct port_form *form = &forms[i];
+        unsigned width = form->width;
         for (unsigned cpl = 0; cpl < 4; cpl++) {
-            begin("%s at CPL %u without a map obeys IOPL", port_name[i], cpl);
+            begin("%s at CPL %u without a map obeys IOPL", form->name, cpl);
             for (unsigned iopl = 0; iopl < 4; iopl++) {
                 note("IOPL %u", iopl);
                 ring(cpl);
                 in.eflags = EF_FIXED | IOPL(iopl);
                 port_operands(0x2f0);
-                run(port_code(i, true));
+                run(form->code);
                 if (cpl <= iopl)
                     want_done();
                 else
                     want_fault(GP, 0);
             }
         }
-        begin("%s at CPL 3 with IOPL 2 obeys the map's bits", port_name[i]);
-        for (unsigned port = i >= 13 ? 0xf0 : 0x2f0; port < (i >= 13 ? 0xf1u : 0x2f8u); port++) {
+        begin("%s at CPL 3 with IOPL 2 obeys the map's bits", form->name);
+        unsigned first = form->port < 0 ? 0x2f0 : 0xf0, last = form->port < 0 ? 0x2f7 : 0xf0;
+        for (unsigned port = first; port <= last; port++) {
             for (int bit = (int)port - 1; bit < (int)port + 6; bit++) {
                 note("port %x, bit %x", port, (unsigned)bit);
                 ring(3);
@@ -300,38 +261,38 @@ static void ports(void)
                 set_map(MAP_BASE, MAP_BASE + 0x100);
                 memset(tss.rest, 0, 0x101);
                 deny_port((unsigned)bit);
-                run(port_code(i, true));
+                run(form->code);
                 if (bit >= (int)port && bit < (int)(port + width))
                     want_fault(GP, 0);
                 else
                     want_done();
             }
         }
-        begin("%s at CPL 1 with IOPL 1 ignores the map", port_name[i]);
+        begin("%s at CPL 1 with IOPL 1 ignores the map", form->name);
         ring(1);
         in.eflags |= IOPL(1);
         port_operands(0xf0);
         set_map(MAP_BASE, MAP_BASE + 0x100);
         memset(tss.rest, 0xff, 0x101);
-        run(port_code(i, true));
+        run(form->code);
         want_done();
         for (unsigned iopl = 0; iopl < 4; iopl += 3) {
             for (unsigned deny = 0; deny < 2; deny++) {
-                begin("%s in virtual-8086 mode with IOPL %u and a map that %s", port_name[i], iopl,
+                begin("%s in virtual-8086 mode with IOPL %u and a map that %s", form->name, iopl,
                       deny ? "denies it" : "allows it");
                 v86(iopl);
                 port_operands(0xf0);
                 set_map(MAP_BASE, MAP_BASE + 0x100);
                 if (deny)
                     deny_port(0xf0 + width - 1);
-                run(port_code(i, false));
+                run(form->code16);
                 if (deny)
                     want_fault(GP, 0);
                 else
                     want_done();
             }
         }
-        begin("%s at CPL 3 under a 16-bit TSS raises #GP(0)", port_name[i]);
+        begin("%s at CPL 3 under a 16-bit TSS raises #GP(0)", form->name);
         ring(3);
         port_operands(0xf0);
         /* What would be the map's base in a 32-bit TSS leads to zeros. */
@@ -341,7 +302,7 @@ static void ports(void)
         gdt[SLOT(0) / 8] = descriptor(RING0_TOP - 0x8000, 0xffff, AR_DATA);
         tss16.ss0 = SLOT(0);
         tss16.sp0 = 0x8000;
-        run(port_code(i, true));
+        run(form->code);
         want_fault(GP, 0);
     }
 
@@ -354,7 +315,7 @@ static void ports(void)
                 ring(3);
                 port_operands(port);
                 set_map(MAP_BASE, limit);
-                run(port_code(width, true));
+                run(forms[width].code);
                 if (MAP_BASE + port / 8 + 1 <= limit)
                     want_done();
                 else

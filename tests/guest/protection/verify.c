@@ -19,18 +19,24 @@ static bool visible(enum verb verb, uint32_t ar, unsigned cpl, unsigned rpl)
         if (!segment && !(type >= 1 && type <= 3) && type != 9 && type != 0xb)
             return false;
         return in_reach;
-    case VERR: return segment && (!code || (type & 2)) && in_reach;
-    default: return segment && !code && (type & 2) && in_reach;
+    case VERR:
+        return segment && (!code || (type & 2)) && in_reach;
+    default:
+        return segment && !code && (type & 2) && in_reach;
     }
 }
 
 static const struct code *verb_code(enum verb verb, bool wide)
 {
     switch (verb) {
-    case LAR: return wide ? CODE("lar eax, ecx") : CODE("lar ax, cx");
-    case LSL: return wide ? CODE("lsl eax, ecx") : CODE("lsl ax, cx");
-    case VERR: return CODE("verr cx");
-    default: return CODE("verw cx");
+    case LAR:
+        return wide ? CODE("lar eax, ecx") : CODE("lar ax, cx");
+    case LSL:
+        return wide ? CODE("lsl eax, ecx") : CODE("lsl ax, cx");
+    case VERR:
+        return CODE("verr cx");
+    default:
+        return CODE("verw cx");
     }
 }
 
@@ -109,19 +115,35 @@ static void corners(enum verb verb)
     begin("%s in real mode raises #UD", name);
     real_mode();
     switch (verb) {
-    case LAR: run(CODE16("lar ax, cx")); break;
-    case LSL: run(CODE16("lsl ax, cx")); break;
-    case VERR: run(CODE16("verr cx")); break;
-    case VERW: run(CODE16("verw cx")); break;
+    case LAR:
+        run(CODE16("lar ax, cx"));
+        break;
+    case LSL:
+        run(CODE16("lsl ax, cx"));
+        break;
+    case VERR:
+        run(CODE16("verr cx"));
+        break;
+    case VERW:
+        run(CODE16("verw cx"));
+        break;
     }
     want_fault(UD, 0);
     begin("%s in virtual-8086 mode raises #UD", name);
     v86(3);
     switch (verb) {
-    case LAR: run(CODE16("lar ax, cx")); break;
-    case LSL: run(CODE16("lsl ax, cx")); break;
-    case VERR: run(CODE16("verr cx")); break;
-    case VERW: run(CODE16("verw cx")); break;
+    case LAR:
+        run(CODE16("lar ax, cx"));
+        break;
+    case LSL:
+        run(CODE16("lsl ax, cx"));
+        break;
+    case VERR:
+        run(CODE16("verr cx"));
+        break;
+    case VERW:
+        run(CODE16("verw cx"));
+        break;
     }
     want_fault(UD, 0);
 }
@@ -130,8 +152,13 @@ static void lsl_granularity(void)
 {
     static const struct {
         uint32_t limit, ar, result;
-    } rows[] = {{0, AR_DATA, 0}, {0xfffff, AR_DATA, 0xfffff}, {0, AR_DATA | AR_G, 0xfff}, {0xfffff, AR_DATA | AR_G, 0xffffffff},
-                {0x1234, AR_DATA_DOWN | AR_G | AR_32, 0x1234fff}, {0x67, AR_TSS32, 0x67}, {1, AR_LDT | AR_G, 0x1fff}};
+    } rows[] = {{0, AR_DATA, 0},
+                {0xfffff, AR_DATA, 0xfffff},
+                {0, AR_DATA | AR_G, 0xfff},
+                {0xfffff, AR_DATA | AR_G, 0xffffffff},
+                {0x1234, AR_DATA_DOWN | AR_G | AR_32, 0x1234fff},
+                {0x67, AR_TSS32, 0x67},
+                {1, AR_LDT | AR_G, 0x1fff}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         begin("LSL of limit %x, access rights %x gives %x", rows[i].limit, rows[i].ar, rows[i].result);
         in.ecx = slot(0, descriptor(0, rows[i].limit, rows[i].ar));

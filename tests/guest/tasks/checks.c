@@ -61,7 +61,9 @@ static void direct(bool call)
     for (unsigned gated = 0; gated < 2; gated++) {
         for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             begin("%s to %s%s raises #%s(TSS)", call ? "CALL" : "JMP", rows[i].what, gated ? " through a gate" : "",
-                  rows[i].vector == GP ? "GP" : rows[i].vector == NP ? "NP" : "TS");
+                  rows[i].vector == GP   ? "GP"
+                  : rows[i].vector == NP ? "NP"
+                                         : "TS");
             second_task(LANDING());
             gdt[SEG_TSS2 / 8] = descriptor((uint32_t)&tss2, rows[i].limit, rows[i].ar);
             far_operand(gated ? TASK_GATE : SEG_TSS2);
@@ -126,7 +128,9 @@ static void by_interrupt(bool exception)
                 {"a TSS of limit 66h", SEG_TSS2, AR_TSS32, 0x66, TS}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         begin("%s through a task gate to %s raises #%s", name, rows[i].what,
-              rows[i].vector == GP ? "GP" : rows[i].vector == NP ? "NP" : "TS");
+              rows[i].vector == GP   ? "GP"
+              : rows[i].vector == NP ? "NP"
+                                     : "TS");
         if (rows[i].selector & 4)
             differs(QEMU, LOCAL_TSS);
         if (exception)
@@ -176,7 +180,8 @@ static void iret_with_nt(void)
                 {"to a busy TSS of limit 66h", SEG_TSS2, AR_TSS32 | AR_BUSY, 0x66, TS}};
     for (unsigned cpl = 0; cpl < 4; cpl += 3) {
         for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-            begin("IRET at CPL %u with NT and a link %s raises #%s", cpl, rows[i].what, rows[i].vector == TS ? "TS" : "NP");
+            begin("IRET at CPL %u with NT and a link %s raises #%s", cpl, rows[i].what,
+                  rows[i].vector == TS ? "TS" : "NP");
             ring(cpl);
             second_task(LANDING());
             ldt[1] = descriptor((uint32_t)&tss2, 0x67, AR_TSS32 | AR_BUSY);

@@ -62,7 +62,8 @@ static void code_rows(void)
                 {"conforming, DPL 3 with RPL 2", SLOT(0) | 2, AR_CONFORMING | AR_DPL(3), TS},
                 {"absent", SLOT(0) | 3, (AR_CODE & ~AR_PRESENT) | AR_DPL(3), NP}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        begin("a task switch to a CS that is %s raises #%s(CS) in the new task", rows[i].what, rows[i].vector == TS ? "TS" : "NP");
+        begin("a task switch to a CS that is %s raises #%s(CS) in the new task", rows[i].what,
+              rows[i].vector == TS ? "TS" : "NP");
         new_task();
         if ((rows[i].selector & 3) != 3)
             differs(BOCHS, "SS is checked before CS; SDM vol. 3 \"Exception Conditions Checked During a Task Switch\"");
@@ -94,7 +95,8 @@ static void stack_rows(void)
                 {"of DPL 2", SLOT(0) | 3, AR_DATA | AR_DPL(2), TS},
                 {"absent", SLOT(0) | 3, (AR_DATA & ~AR_PRESENT) | AR_DPL(3), SS}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        begin("a task switch to an SS that is %s raises #%s(SS) in the new task", rows[i].what, rows[i].vector == TS ? "TS" : "SS");
+        begin("a task switch to an SS that is %s raises #%s(SS) in the new task", rows[i].what,
+              rows[i].vector == TS ? "TS" : "SS");
         new_task();
         slot(0, descriptor(0, 0xfffff, rows[i].ar | FLAT));
         tss2.ss = rows[i].selector;

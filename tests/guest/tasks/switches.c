@@ -51,18 +51,26 @@ void second_task16(const struct code *start)
 }
 
 enum way { JMP_TSS, CALL_TSS, JMP_GATE, CALL_GATE, INT_GATE, EXCEPTION_GATE, WAYS };
-static const char *const way_name[] = {"JMP to a TSS", "CALL of a TSS", "JMP through a task gate", "CALL through a task gate",
-                                       "INT through a task gate", "#BR through a task gate"};
+static const char *const way_name[] = {"JMP to a TSS",
+                                       "CALL of a TSS",
+                                       "JMP through a task gate",
+                                       "CALL through a task gate",
+                                       "INT through a task gate",
+                                       "#BR through a task gate"};
 
 static const struct code *way_code(enum way way, uint32_t tss_selector)
 {
     far_operand(way == JMP_TSS || way == CALL_TSS ? tss_selector : TASK_GATE);
     switch (way) {
     case JMP_TSS:
-    case JMP_GATE: return CODE("jmp fword ptr [0x70000]; nop");
+    case JMP_GATE:
+        return CODE("jmp fword ptr [0x70000]; nop");
     case CALL_TSS:
-    case CALL_GATE: return CODE("call fword ptr [0x70000]; nop");
-    case INT_GATE: idt[0x40] = gate(tss_selector, 0, AR_TASK_GATE | AR_DPL(3), 0); return CODE("int 0x40; nop");
+    case CALL_GATE:
+        return CODE("call fword ptr [0x70000]; nop");
+    case INT_GATE:
+        idt[0x40] = gate(tss_selector, 0, AR_TASK_GATE | AR_DPL(3), 0);
+        return CODE("int 0x40; nop");
     default:
         idt[BR] = gate(tss_selector, 0, AR_TASK_GATE, 0);
         data32[4] = data32[5] = 0;
@@ -139,7 +147,8 @@ static void round_trip(enum way way, unsigned cpl)
     begin("%s at CPL %u and IRET back", way_name[way], cpl);
     ring(cpl);
     /* An exception's task repairs the cause: the bounds. */
-    second_task(CODE("mov dword ptr [0x70014], 0x7fffffff; inc dword ptr [0x70020]; mov ebx, 0x99999999; iretd; nop; jmp .-3"));
+    second_task(
+        CODE("mov dword ptr [0x70014], 0x7fffffff; inc dword ptr [0x70020]; mov ebx, 0x99999999; iretd; nop; jmp .-3"));
     gdt[SEG_TSS2 / 8] |= (uint64_t)AR_DPL(3) << 40;
     in.eax = 0x7fffffff;
     in.eflags |= CF | DFLAG;
@@ -405,7 +414,7 @@ static void details(void)
 /* ---- paging ---- */
 
 #define PAGE_DIRECTORY(n) ((volatile uint32_t *)(HIGH_AREA + 0x2000 * (n)))
-#define PAGE_TABLE(n) ((volatile uint32_t *)(HIGH_AREA + 0x2000 * (n) + 0x1000))
+#define PAGE_TABLE(n)     ((volatile uint32_t *)(HIGH_AREA + 0x2000 * (n) + 0x1000))
 static void address_space(unsigned n)
 {
     memset((void *)PAGE_DIRECTORY(n), 0, 0x2000);

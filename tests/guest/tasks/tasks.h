@@ -4,7 +4,7 @@
 
 #include "guest.h"
 
-#define FLAT (AR_32 | AR_G)
+#define FLAT      (AR_32 | AR_G)
 #define TASK_GATE SLOT(20) /* to SEG_TSS2, DPL 3 */
 #define SEG_TSS16 SLOT(21) /* tss16, available */
 

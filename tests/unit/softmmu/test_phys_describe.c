@@ -28,6 +28,8 @@ static int setup(void **state)
     phys_map_ram_readonly(map.phys, 0xc0000, 0x40000, 0xc0000);
     phys_map_ram(map.phys, 0x100000, RAM_BYTES - 0x100000, 0x100000);
     phys_map_mmio(map.phys, 0xfe000010, 0x20, &card, NULL);
+    phys_map_mmio(map.phys, 0xfe002000, 0x1000, &card, NULL);
+    phys_map_mmio(map.phys, 0xfe003000, 0x1000, &card, NULL);
     phys_map_rom(map.phys, 0xffffe000, sizeof map.rom, map.rom);
     return 0;
 }
@@ -67,13 +69,19 @@ static void ranges_inside_a_page_are_seen(void **state)
 {
     check(0xfe000010, 0x20, PHYS_MMIO, "card", 0);
     check(0xfe000018, 0x18, PHYS_MMIO, "card", 8);
-    check(0xfe000030, 0xffffe000 - 0xfe000030ull, PHYS_UNMAPPED, NULL, 0);
+    check(0xfe000030, 0xfe002000 - 0xfe000030ull, PHYS_UNMAPPED, NULL, 0);
 }
 
 static void a_start_inside_a_stretch_gives_the_rest_of_it(void **state)
 {
     check(0xa1234, 0x20000 - 0x1234, PHYS_MMIO, "card", 0x1234);
     check(0x101010, RAM_BYTES - 0x101010, PHYS_RAM, "ram", 0x101010);
+}
+
+static void neighbours_of_one_kind_are_two_stretches(void **state)
+{
+    check(0xfe002000, 0x1000, PHYS_MMIO, "card", 0);
+    check(0xfe003000, 0x1000, PHYS_MMIO, "card", 0);
 }
 
 static void ram_that_jumps_is_two_stretches(void **state)
@@ -96,6 +104,7 @@ int main(void)
         TEST(each_stretch_ends_where_another_thing_begins),
         TEST(ranges_inside_a_page_are_seen),
         TEST(a_start_inside_a_stretch_gives_the_rest_of_it),
+        TEST(neighbours_of_one_kind_are_two_stretches),
         TEST(ram_that_jumps_is_two_stretches),
         TEST(beyond_the_bus_there_is_nothing),
     };

@@ -167,7 +167,7 @@ static void memory_is_seen_at_linear_and_physical_addresses(void **state)
 
 static void page_tables_are_obeyed_and_listed(void **state)
 {
-    static const uint32_t directory[2] = {0x3007, 0}, table[4] = {0x5067, 0x6065, 0, 0x7063};
+    static const uint32_t directory[2] = {0x3007, 0x3001}, table[4] = {0x5067, 0x6065, 0, 0x7063};
     struct desk *d = *state;
     struct mmu *mmu = &d->parts.cpu->mmu;
     struct mmu_paging paging = {.cr3 = 0x2000, .paging = true, .pse = true};
@@ -185,10 +185,15 @@ static void page_tables_are_obeyed_and_listed(void **state)
     assert_string_equal(ask(d, "info mem"), "0000000000000000-0000000000001000 0000000000001000 urw\n"
                                             "0000000000001000-0000000000002000 0000000000001000 ur-\n"
                                             "0000000000003000-0000000000004000 0000000000001000 -rw\n"
+                                            "0000000000400000-0000000000402000 0000000000002000 -r-\n"
+                                            "0000000000403000-0000000000404000 0000000000001000 -r-\n"
                                             "00000000ffc00000-0000000100000000 0000000000400000 -rw\n");
     assert_string_equal(ask(d, "info tlb"), "0000000000000000: 0000000000005000 ---DA--UW\n"
                                             "0000000000001000: 0000000000006000 ---DA--U-\n"
                                             "0000000000003000: 0000000000007000 ---DA---W\n"
+                                            "0000000000400000: 0000000000005000 ---DA--UW\n"
+                                            "0000000000401000: 0000000000006000 ---DA--U-\n"
+                                            "0000000000403000: 0000000000007000 ---DA---W\n"
                                             "00000000ffc00000: 0000000000000000 -GPDA---W\n");
 }
 
@@ -305,7 +310,6 @@ static void media_come_and_go(void **state)
     assert_string_equal(ask(d, "change ide1-cd0 %s", d->rom), "");
     assert_contains(ask(d, "info block"), "/rom (raw, read-only)\n");
     assert_non_null(d->medium[1]);
-    assert_string_equal(ask(d, "change ide1-cd0 %s raw", d->rom), ""); /* the same file again */
     assert_contains(ask(d, "change ide1-cd0 %s qcow2", d->rom), "Error: Unknown driver 'qcow2'");
     assert_contains(ask(d, "change ide1-cd0 /nonexistent"), "Error: cannot open '/nonexistent'");
     assert_contains(ask(d, "info block"), "/rom (raw, read-only)\n");
@@ -313,6 +317,7 @@ static void media_come_and_go(void **state)
     assert_null(d->medium[1]);
     assert_contains(ask(d, "info block"), "ide1-cd0: [not inserted]\n");
     assert_string_equal(ask(d, "change floppy0 %s", d->rom), "");
+    assert_string_equal(ask(d, "change floppy0 %s raw", d->rom), ""); /* the same file again: it is locked by us */
     assert_contains(ask(d, "info block"), "floppy0 (#block2): ");
     assert_string_equal(ask(d, "eject -f floppy0"), "");
     assert_null(d->medium[2]);
@@ -337,6 +342,7 @@ static void the_board_is_described(void **state)
     assert_contains(ask(d, "info pci"), "  Bus  0, device   0, function 0:\n    Host bridge: PCI device 8086:1237\n");
     assert_contains(ask(d, "info pci"), "    VGA controller: PCI device 1234:1111\n");
     assert_contains(ask(d, "info pic"), "pic0: irr=");
+    assert_contains(ask(d, "info lapic"), "apic");
     assert_contains(ask(d, "info irq"), "IRQ statistics");
     assert_contains(ask(d, "info mtree"),
                     "    0000000000100000-00000000003fffff (prio 0, ram): ram @0000000000100000\n");
@@ -354,6 +360,8 @@ static void reading_the_display_card_leaves_its_latches_alone(void **state)
     ask(d, "o/b 0x3cf 5");
     ask(d, "o/b 0x3c4 2"); /* all planes */
     ask(d, "o/b 0x3c5 15");
+    ask(d, "o/b 0x3c4 4"); /* no odd/even addressing: each address is a byte of every plane */
+    ask(d, "o/b 0x3c5 6");
     ask(d, "o/b 0x3ce 8"); /* bit mask: all from the processor */
     ask(d, "o/b 0x3cf 255");
     phys_write(phys, 0xa0000, 0x11, 1);

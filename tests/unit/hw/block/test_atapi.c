@@ -577,6 +577,60 @@ static void inquiry_names_the_drive(void **state)
     EXPECT_CHECK(rig, ILLEGAL_REQUEST, 0x24, 0, 0x12, 1, 0x80, 0, 96);
 }
 
+static void replies_are_byte_exact(void **state)
+{
+    static const struct {
+        uint8_t packet[12];
+        uint8_t n;
+        uint8_t reply[64];
+    } cases[] = {
+        /* GET CONFIGURATION: profiles, core, morphing, removable, random readable, CD read, DVD read, power */
+        {{0x46, 0, 0, 0, 0, 0, 0, 1, 0},
+         64,
+         {0, 0, 0, 72, 0, 0, 0, 8, 0, 0, 3, 8, 0,    0x10, 0, 0, 0, 8,    1, 0, 0, 1, 7, 8, 0, 0, 0, 2, 0, 0,    0, 0,
+          0, 2, 7, 4,  2, 0, 0, 0, 0, 3, 3, 4, 0x29, 0,    0, 0, 0, 0x10, 1, 8, 0, 0, 8, 0, 0, 1, 0, 0, 0, 0x1e, 1, 4}},
+        /* MODE SENSE, all pages */
+        {{0x5a, 0, 0x3f, 0, 0, 0, 0, 1, 0}, 52, {0, 50,   1,    0,    0,  0, 0,    0,    0x01, 6, 0,    5, 0,
+                                                 0, 0,    0,    0x0e, 14, 4, 0,    0,    0,    0, 0,    1, 0xff,
+                                                 2, 0xff, 0,    0,    0,  0, 0x2a, 18,   8,    0, 0x30, 0, 0x29,
+                                                 0, 0x10, 0x80, 0,    2,  2, 0,    0x10, 0x80, 0, 0,    0, 0}},
+        /* READ DISC INFORMATION, READ TRACK INFORMATION */
+        {{0x51, 0, 0, 0, 0, 0, 0, 0, 64}, 34, {0, 32, 0x0e, 1, 1,    1,    1,    0x20, 0,    0,    0,    0,
+                                               0, 0,  0,    0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                               0, 0,  0,    0, 0,    0,    0,    0,    0,    0}},
+        {{0x52, 2, 0, 0, 0, 1, 0, 0, 64}, 36, {0, 34, 1, 1, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0,
+                                               0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0}},
+        /* READ TOC, sessions and raw */
+        {{0x43, 0, 1, 0, 0, 0, 0, 0, 64}, 12, {0, 10, 1, 1, 0, 0x14, 1}},
+        {{0x43, 0, 2, 0, 0, 0, 0, 0, 64}, 48, {0,    46, 1,    1,  1,  0x14, 0,    0xa0, 0, 0, 0, 0,    1, 0,    0, 1,
+                                               0x14, 0,  0xa1, 0,  0,  0,    0,    1,    0, 0, 1, 0x14, 0, 0xa2, 0, 0,
+                                               0,    0,  0,    15, 49, 1,    0x14, 0,    1, 0, 0, 0,    0, 0,    2, 0}},
+        /* MECHANISM STATUS, REQUEST SENSE */
+        {{0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 8}, 8, {0}},
+        {{0x03, 0, 0, 0, 18}, 18, {0x70, 0, 0, 0, 0, 0, 0, 10}},
+    };
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        PACKET(rig, 0x28, 0, 0, 0, 0, 9, 0, 0, 1); /* something else in the buffer */
+        assert_int_equal(run_packet(rig, cases[i].packet), READY);
+        if (cases[i].n < 64)
+            assert_int_equal(rig->n_reply, cases[i].n);
+        assert_memory_equal(rig->reply, cases[i].reply, cases[i].n);
+    }
+}
+
+static void sense_belongs_to_the_last_command(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(PACKET(rig, 0xff), READY | ERR);
+    assert_int_equal(PACKET(rig, 0x00), READY);
+    assert_int_equal(PACKET(rig, 0x03, 0, 0, 0, 18), READY);
+    assert_int_equal(rig->reply[2], 0);
+    assert_int_equal(rig->reply[12], 0);
+}
+
 static void toc_lists_track_and_lead_out(void **state)
 {
     static const uint8_t lba[20] = {0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0, 0, 0x14, 0xaa, 0, 0, 0, 4, 0};
@@ -967,6 +1021,8 @@ int main(void)
         TEST(read_header_names_mode_and_address),
         TEST(subchannel_says_that_nothing_plays),
         TEST(inquiry_names_the_drive),
+        TEST(replies_are_byte_exact),
+        TEST(sense_belongs_to_the_last_command),
         TEST(toc_lists_track_and_lead_out),
         TEST(toc_formats_1_and_2_describe_the_session),
         TEST(disc_and_track_information_describe_a_closed_disc),

@@ -66,6 +66,43 @@ static void dsr_reset_clears_itself(void **state)
     FDC_EXPECT(rig, 0xc0, 0);
 }
 
+static void data_rate_alone_resets_nothing(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    FDC_COMMAND(rig, 0x0f, 0);
+    fdc_out(rig, DSR, 0x02);
+    assert_int_equal(fdc_in(rig, MSR), RQM | CB);
+    fdc_out(rig, DOR, 0x38);
+    fdc_out(rig, DSR, 0x80); /* in reset already: not released by this */
+    assert_int_equal(fdc_in(rig, MSR), 0);
+}
+
+static void reset_forgets_seeks_and_interrupts(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    FDC_COMMAND(rig, 0x0f, 0x00, 40);
+    FDC_COMMAND(rig, 0x0f, 0x03, 40);
+    fdc_out(rig, DSR, 0x80);
+    assert_int_equal(fdc_in(rig, MSR), RQM);
+    fdc_wait_irq(rig);
+    fdc_out(rig, DOR, 0x38);
+    assert_false(rig->irq.level);
+    fdc_out(rig, DOR, 0x3c);
+    for (uint8_t i = 0; i < 4; i++) {
+        FDC_COMMAND(rig, 0x08);
+        FDC_EXPECT(rig, (uint8_t)(0xc0 | i), 0);
+    }
+    fdc_run(rig, NS_PER_SECOND);
+    assert_false(rig->irq.level);
+    fdc_seek(rig, 0, 7);
+    fdc_out(rig, DSR, 0x80);
+    fdc_wait_irq(rig);
+    FDC_COMMAND(rig, 0x08);
+    FDC_EXPECT(rig, 0xc0, 7); /* where the head is, is still known */
+}
+
 static void reset_interrupts_even_if_polling_was_off(void **state)
 {
     struct fdc_rig *rig = *state;
@@ -142,8 +179,11 @@ static void save_and_restore_bring_everything_back(void **state)
     struct fdc_rig *rig = *state;
     uint8_t saved[17] = {0x4e};
 
+    FDC_COMMAND(rig, 0x16 | MFM, 0, 0, 0, 1, 2, 9, 0x1b, 0xff);
+    fdc_wait_irq(rig);
+    fdc_results(rig);
     fdc_seek(rig, 0, 12);
-    fdc_out(rig, DSR, 0x02);
+    fdc_out(rig, DSR, 0x0a);
     FDC_COMMAND(rig, 0x03, 0xa1, 0x35);
     FDC_COMMAND(rig, 0x13, 0, 0x58, 0x20);
     FDC_COMMAND(rig, 0x12, 0x8a);
@@ -155,14 +195,31 @@ static void save_and_restore_bring_everything_back(void **state)
     fdc_results(rig);
     assert_int_equal(rig->n_results, 16);
     memcpy(saved + 1, rig->result, 16);
+    assert_int_equal(saved[1], 0x0a);
+    assert_int_equal(saved[3], 12);
+    assert_int_equal(saved[9], 9);
+    assert_int_equal(saved[13], 0x03);
     fdc82078_reset(rig->fdc);
     fdc_out(rig, DOR, 0x3c);
+    FDC_COMMAND(rig, 0x08);
+    FDC_EXPECT(rig, 0xc0, 0);
     fdc_send(rig, saved, 17);
     FDC_COMMAND(rig, 0x2e);
     fdc_results(rig);
     assert_memory_equal(rig->result, saved + 1, 16);
     FDC_COMMAND(rig, 0x0e);
-    FDC_EXPECT(rig, 12, 0, 0, 0, 0xa1, 0x35, 0, 0x8a, 0x58, 0x20);
+    FDC_EXPECT(rig, 12, 0, 0, 0, 0xa1, 0x35, 9, 0x8a, 0x58, 0x20);
+    saved[10] &= 0x7f; /* not locked */
+    fdc_send(rig, saved, 17);
+    FDC_COMMAND(rig, 0x0e);
+    fdc_results(rig);
+    assert_int_equal(rig->result[7], 0x0a);
+    FDC_COMMAND(rig, 0x03, 0xd1, 0x03);
+    FDC_COMMAND(rig, 0x0f, 0x00, 13); /* the data rate is back, too: a step takes 3 units of 2 ms */
+    fdc_run(rig, 6 * NS_PER_MS / 20 - 1);
+    assert_false(rig->irq.level);
+    fdc_run(rig, 1);
+    assert_true(rig->irq.level);
 }
 
 static void drive_specification_takes_as_many_bytes_as_are_sent(void **state)
@@ -382,7 +439,13 @@ static void hardware_reset_keeps_disks_and_heads(void **state)
     struct fdc_rig *rig = *state;
 
     fdc_seek(rig, 0, 10);
+    FDC_COMMAND(rig, 0x06 | MFM, 0, 10, 0, 1, 2, 9, 0x1b, 0xff);
+    fdc_run(rig, 10 * NS_PER_MS);
+    assert_int_equal(fdc_in(rig, 0x08) & 0x40, 0x40); /* DREQ 2 */
     fdc82078_reset(rig->fdc);
+    assert_int_equal(fdc_in(rig, 0x08) & 0x40, 0);
+    fdc_run(rig, 2 * NS_PER_SECOND);
+    assert_false(rig->irq.level);
     assert_int_equal(fdc_in(rig, DOR), 0);
     fdc_enable(rig);
     FDC_COMMAND(rig, 0x04, 0x00);
@@ -406,6 +469,50 @@ static void saved_seek_ends_in_another_machine(void **state)
     fdc82078_after_load(other->fdc);
     fdc_sense_seek(other, SE, 40);
     fdc_rig_teardown(&second);
+}
+
+static void saved_result_is_read_in_another_machine(void **state)
+{
+    struct fdc_rig *rig = *state;
+    void *second;
+    struct fdc_rig *other;
+
+    fdc_rig_setup(&second);
+    other = second;
+    FDC_COMMAND(rig, 0x0f, 0x00, 9);
+    fdc_wait_irq(rig);
+    FDC_COMMAND(rig, 0x08);
+    copy_state(fdc82078_state_desc(), rig->fdc, other->fdc);
+    fdc82078_after_load(other->fdc);
+    FDC_EXPECT(other, SE, 9);
+    fdc_rig_teardown(&second);
+}
+
+static void hardware_reset_takes_the_interrupt_back(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    FDC_COMMAND(rig, 0x0f, 0x00, 9);
+    fdc_wait_irq(rig);
+    fdc82078_reset(rig->fdc);
+    assert_false(rig->irq.level);
+}
+
+static void data_register_is_idle_while_dma_moves_data(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    for (unsigned i = 0; i < 2; i++) { /* READ, WRITE */
+        fdc_program_dma(rig, i ? DMA_TO_DISK : DMA_FROM_DISK, 512);
+        fdc_out(rig, 0x0a, 0x06);
+        FDC_COMMAND(rig, MFM | (i ? 0x05 : 0x06), 0, 0, 0, 1, 2, 9, 0x1b, 0xff);
+        fdc_run(rig, 10 * NS_PER_MS);
+        assert_int_equal(fdc_in(rig, FIFO), 0xff);
+        fdc_out(rig, FIFO, 0x08);
+        fdc_out(rig, 0x0a, 0x02);
+        FDC_EXPECT(rig, 0, 0, 0, 0, 0, 2, 2);
+        assert_memory_equal(rig->board->ram + BUFFER, rig->disk->data, 512);
+    }
 }
 
 /* Whatever a file says, the controller goes on within its bounds. */
@@ -437,6 +544,8 @@ int main(void)
         TEST_IN_RESET(sensing_early_takes_the_reset_interrupt_away),
         TEST_IN_RESET(dma_gate_silences_the_interrupt),
         TEST(dsr_reset_clears_itself),
+        TEST(data_rate_alone_resets_nothing),
+        TEST(reset_forgets_seeks_and_interrupts),
         TEST(reset_interrupts_even_if_polling_was_off),
         TEST(lock_keeps_fifo_settings_over_software_reset),
         TEST(version_part_and_invalid_codes_answer_at_once),
@@ -458,6 +567,9 @@ int main(void)
         TEST(inserting_takes_the_old_disk_out),
         TEST(hardware_reset_keeps_disks_and_heads),
         TEST(saved_seek_ends_in_another_machine),
+        TEST(saved_result_is_read_in_another_machine),
+        TEST(hardware_reset_takes_the_interrupt_back),
+        TEST(data_register_is_idle_while_dma_moves_data),
         TEST(nonsense_in_a_saved_state_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void read_by_dma_ends_with_terminal_count(void **state)
     struct fdc_rig *rig = *state;
 
     fdc_program_dma(rig, DMA_FROM_DISK, 3 * 512);
-    FDC_COMMAND(rig, MFM | 0x06, 0, 0, 0, 2, 2, 18, 0x1b, 0xff);
+    FDC_COMMAND(rig, MFM | 0x06, 0, 0, 0, 2, 2, 18, 0x1b, 2);
     assert_int_equal(fdc_in(rig, MSR), CB);
     fdc_wait_irq(rig);
     FDC_EXPECT(rig, 0, 0, 0, 0, 0, 5, 2);
@@ -299,6 +299,46 @@ static void implied_seek_goes_to_the_cylinder(void **state)
     assert_int_equal(rig->result[6], 18); /* EOT */
 }
 
+static void implied_seek_takes_the_time_of_its_steps(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    FDC_COMMAND(rig, 0x13, 0, 0x57, 0);
+    fdc_seek(rig, 0, 50);
+    fdc_program_dma(rig, DMA_FROM_DISK, 512);
+    FDC_COMMAND(rig, MFM | 0x06, 0, 30, 0, 4, 2, 18, 0x1b, 0xff);
+    fdc_run(rig, 20 * 3 * NS_PER_MS / 20 + 200 * NS_PER_MS / 18 / 20 - 1);
+    assert_false(rig->irq.level);
+    fdc_run(rig, 1);
+    FDC_EXPECT(rig, SE, 0, 0, 30, 0, 5, 2);
+    assert_memory_equal(in_memory(rig, 0), on_disk(rig, lba(30, 0, 4)), 512);
+}
+
+static void sectors_come_round_at_the_speed_of_the_drive(void **state)
+{
+    static const struct {
+        uint8_t drive, r;
+        uint16_t n_sectors;
+        int64_t ns;
+    } cases[] = {
+        {FDC82078_1200K, 15, 2400, 166666666 / 15 / 20}, /* 360 rpm */
+        {FDC82078_1440K, 18, 2880, 200000000 / 18 / 20}, /* 300 rpm */
+    };
+    struct fdc_rig *rig = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        fdc82078_add_drive(rig->fdc, 1, cases[i].drive);
+        rig->disk->block.n_sectors = cases[i].n_sectors;
+        fdc82078_insert(rig->fdc, 1, &rig->disk->block);
+        fdc_program_dma(rig, DMA_FROM_DISK, 1024);
+        FDC_COMMAND(rig, MFM | 0x06, 1, 0, 0, 1, 2, cases[i].r, 0x1b, 0xff);
+        fdc_run(rig, 2 * cases[i].ns - 1);
+        assert_false(rig->irq.level);
+        fdc_run(rig, 1);
+        FDC_EXPECT(rig, 1, 0, 0, 0, 0, 3, 2);
+    }
+}
+
 static void write_deleted_and_read_each_kind(struct fdc_rig *rig)
 {
     fill_memory(rig, 1, 9);
@@ -349,6 +389,17 @@ static void read_deleted_wants_the_deleted_ones(void **state)
     FDC_COMMAND(rig, MFM | 0x16, 0, 0, 0, 2, 2, 18, 0x1b, 0xff);
     fdc_wait_irq(rig);
     FDC_EXPECT(rig, 0, 0, 0, 1, 0, 1, 2);
+}
+
+static void deleted_marks_go_with_the_disk(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    write_deleted_and_read_each_kind(rig);
+    fdc82078_insert(rig->fdc, 0, fdc82078_eject(rig->fdc, 0));
+    FDC_COMMAND(rig, MFM | 0x06, 0, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    fdc_wait_irq(rig);
+    FDC_EXPECT(rig, 0, 0, 0, 0, 0, 4, 2);
 }
 
 static void read_track_starts_at_the_index_hole(void **state)
@@ -421,15 +472,16 @@ static void format_fills_the_track(void **state)
     struct fdc_rig *rig = *state;
     uint8_t after[16];
 
-    memcpy(after, on_disk(rig, lba(0, 1, 1)), sizeof after);
-    put_ids(rig, 0, 0, 18);
+    fdc_seek(rig, 0, 3);
+    memcpy(after, on_disk(rig, lba(3, 1, 1)), sizeof after);
+    put_ids(rig, 3, 0, 18);
     fdc_program_dma(rig, DMA_TO_DISK, 18 * 4);
     FDC_COMMAND(rig, MFM | 0x0d, 0, 2, 18, 0x54, 0xf6);
     fdc_wait_irq(rig);
-    FDC_EXPECT(rig, 0, 0, 0, 0, 0, 18, 2);
+    FDC_EXPECT(rig, 0, 0, 0, 3, 0, 18, 2);
     for (unsigned i = 0; i < 18 * 512; i++)
-        assert_int_equal(on_disk(rig, 0)[i], 0xf6);
-    assert_memory_equal(on_disk(rig, lba(0, 1, 1)), after, sizeof after);
+        assert_int_equal(on_disk(rig, lba(3, 0, 1))[i], 0xf6);
+    assert_memory_equal(on_disk(rig, lba(3, 1, 1)), after, sizeof after);
     FDC_COMMAND(rig, 0x0e);
     fdc_results(rig);
     assert_int_equal(rig->result[6], 18); /* SC */
@@ -606,6 +658,21 @@ static void disk_pulled_out_in_mid_command_ends_it(void **state)
     assert_int_equal(rig->disk->n_writes, 0);
 }
 
+static void protected_disk_put_in_during_a_write_stays_as_it_is(void **state)
+{
+    struct fdc_rig *rig = *state;
+
+    FDC_COMMAND(rig, 0x03, 0xdf, 0x03);
+    FDC_COMMAND(rig, MFM | 0x05, 0, 0, 0, 1, 2, 2, 0x1b, 1);
+    pio_write(rig, in_memory(rig, 0), 511);
+    rig->disk->block.is_readonly = true;
+    pio_write(rig, in_memory(rig, 0), 1);
+    fdc_wait_irq(rig);
+    fdc_results(rig);
+    assert_int_equal(rig->result[0], ABNORMAL);
+    assert_int_equal(rig->disk->n_writes, 0);
+}
+
 static void short_image_reads_as_zeros_beyond_its_end(void **state)
 {
     struct fdc_rig *rig = *state;
@@ -756,9 +823,12 @@ int main(void)
         TEST(host_errors_are_data_errors),
         TEST(protected_disks_are_not_written),
         TEST(implied_seek_goes_to_the_cylinder),
+        TEST(implied_seek_takes_the_time_of_its_steps),
+        TEST(sectors_come_round_at_the_speed_of_the_drive),
         TEST(deleted_sector_is_read_and_ends_the_command),
         TEST(deleted_sector_is_skipped_with_sk),
         TEST(read_deleted_wants_the_deleted_ones),
+        TEST(deleted_marks_go_with_the_disk),
         TEST(read_track_starts_at_the_index_hole),
         TEST(read_track_notes_other_ids_and_reads_on),
         TEST(read_id_takes_the_next_sector_that_comes_round),
@@ -774,6 +844,7 @@ int main(void)
         TEST(scan_reports_a_deleted_sector),
         TEST(verify_needs_no_data),
         TEST(disk_pulled_out_in_mid_command_ends_it),
+        TEST(protected_disk_put_in_during_a_write_stays_as_it_is),
         TEST(short_image_reads_as_zeros_beyond_its_end),
         TEST(every_format_has_its_geometry_and_rate),
         TEST(forty_tracks_in_an_eighty_track_drive_lie_two_steps_apart),

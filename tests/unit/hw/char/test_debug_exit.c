@@ -14,6 +14,8 @@ static void a_write_ends_the_run_with_an_odd_status(void **state)
     struct debug_exit *device = debug_exit_create(note_status, &status);
     debug_exit_ops.write(device, 0, 0x10, 4);
     assert_int_equal(status, 0x21);
+    debug_exit_ops.write(device, 0, 0x123, 4);
+    assert_int_equal(status, 0x247);
     debug_exit_ops.write(device, 0, 0, 1);
     assert_int_equal(status, 1);
     assert_int_equal(debug_exit_ops.read(device, 0, 4), 0);

@@ -191,6 +191,20 @@ static void port_without_a_printer_reads_as_busy(void **state)
     parallel_destroy(NULL);
 }
 
+static void destroyed_port_lets_go_of_its_printer(void **state)
+{
+    struct rig *rig = *state;
+
+    strobe(rig, 'A', 0x0c);
+    parallel_destroy(rig->port);
+    assert_null(rig->printer.receiver);
+    assert_null(rig->printer.can_receive);
+    assert_null(rig->printer.receive);
+    assert_null(rig->printer.drained);
+    clock_advance(rig->clock, NS_PER_SECOND);
+    rig->port = NULL;
+}
+
 static void saved_byte_is_printed_by_another_machine(void **state)
 {
     struct rig *rig = *state;
@@ -229,6 +243,7 @@ int main(void)
         TEST(slow_printer_stays_busy_until_it_has_room),
         TEST(init_makes_the_printer_forget),
         TEST(port_without_a_printer_reads_as_busy),
+        TEST(destroyed_port_lets_go_of_its_printer),
         TEST(saved_byte_is_printed_by_another_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

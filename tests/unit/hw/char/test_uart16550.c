@@ -443,6 +443,7 @@ static void state_survives_save_and_load_with_full_fifos(void **state)
     line.limit = 0;
     put(FCR, 0x81);
     put(IER, 0x03);
+    put(SCR, 0x5a);
     for (unsigned i = 0; i < 5; i++)
         put(THR, (uint8_t)('a' + i));
     type("hello");
@@ -455,6 +456,7 @@ static void state_survives_save_and_load_with_full_fifos(void **state)
     assert_true(copy_irq.level);
     assert_int_equal(port_in(&uart16550_ops, copy, IIR), get(IIR));
     assert_int_equal(port_in(&uart16550_ops, copy, RBR), 'e');
+    assert_int_equal(port_in(&uart16550_ops, copy, SCR), 0x5a);
     uart16550_destroy(copy);
 }
 

@@ -142,6 +142,8 @@ static void banks_and_frame_buffer_show_the_same_bytes(void **state)
     poke(rig, FRAME_BUFFER + 0x50124, 0x77, 1);
     assert_int_equal(peek(rig, 0xa0123, 2), 0x77fe);
     assert_int_equal(peek(rig, FRAME_BUFFER + 0x00123, 2), 0);
+    dispi_out(rig, BANK, 0x105); /* 256 banks are all there is */
+    assert_int_equal(dispi_in(rig, BANK), 5);
 }
 
 static void every_depth_renders_its_colours(void **state)

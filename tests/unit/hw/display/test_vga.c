@@ -152,6 +152,9 @@ static void state_survives_save_and_load(void **state)
     assert_null(state_difference(desc, rig->vga, other));
     vga_text_lines(other, text, 4);
     assert_string_equal(text, "AB\n");
+    vga_ports.write(other, 0x3c7 - 0x3b0, 40, 1);
+    assert_int_equal(vga_ports.read(other, 0x3c9 - 0x3b0, 1), 40);
+    assert_int_equal(vga_ports.read(other, 0x3c9 - 0x3b0, 1), 20);
     vga_reset(rig->vga);
     assert_int_equal(vga_text(rig->vga, NULL, 0), 0);
     free(saved);

@@ -303,6 +303,29 @@ static void block_transfer_needs_the_request_only_at_its_start(void **state)
     assert_int_equal(dma8237_transfer(c, data, 4, &tc), 0);
 }
 
+static void block_transfer_ends_with_terminal_count_mode_or_master_clear(void **state)
+{
+    struct rig *rig = *state;
+    struct dma8237_channel *c = dma8237_channel(rig->dma, 2);
+    uint8_t data[8] = {0};
+    bool tc;
+
+    for (unsigned i = 0; i < 3; i++) {
+        program(rig, 2, BLOCK | WRITE | AUTOINIT, 0, 0, 7);
+        dma8237_request(c, true);
+        dma8237_transfer(c, data, i == 0 ? 8 : 4, &tc);
+        dma8237_request(c, false);
+        assert_int_equal(dma8237_is_granted(c), i > 0);
+        if (i == 1)
+            out(rig, MODE, BLOCK | WRITE | 2);
+        if (i == 2) {
+            out(rig, MASTER_CLEAR, 0);
+            out(rig, CLEAR_MASK, 0);
+        }
+        assert_false(dma8237_is_granted(c));
+    }
+}
+
 static void grant_comes_with_the_request_or_when_the_mask_is_lifted(void **state)
 {
     struct rig *rig = *state;
@@ -313,11 +336,14 @@ static void grant_comes_with_the_request_or_when_the_mask_is_lifted(void **state
     program(rig, 2, SINGLE | WRITE, 0, 0, 7);
     dma8237_request(c, true);
     assert_int_equal(rig->n_grants[2], 1);
+    dma8237_request(c, true); /* nothing new */
+    assert_int_equal(rig->n_grants[2], 1);
     out(rig, SINGLE_MASK, 6);
     assert_int_equal(rig->n_grants[2], 1);
     assert_false(dma8237_is_granted(c));
     out(rig, CLEAR_MASK, 0);
     assert_int_equal(rig->n_grants[2], 2);
+    assert_int_equal(in(rig, ALL_MASK), 0xf0);
     out(rig, ALL_MASK, 0x0f);
     out(rig, ALL_MASK, 0x0b);
     assert_int_equal(rig->n_grants[2], 3);
@@ -382,6 +408,12 @@ static void fixed_priority_serves_the_lowest_channel_first(void **state)
     struct rig *rig = *state;
     struct end end[4] = {{rig, 0}, {rig, 1}, {rig, 2}, {rig, 3}};
 
+    uint8_t byte = 0;
+    bool tc;
+
+    program(rig, 1, SINGLE | WRITE, 0, 0, 7);
+    dma8237_request(dma8237_channel(rig->dma, 1), true);
+    dma8237_transfer(dma8237_channel(rig->dma, 1), &byte, 1, &tc); /* makes no difference here */
     out(rig, STATUS, 0x04);
     for (unsigned n = 0; n < 4; n++) {
         dma8237_connect(dma8237_channel(rig->dma, n), count_grant, &end[n]);
@@ -418,10 +450,12 @@ static void ask_again(void *opaque)
     struct end *end = opaque;
     struct dma8237_channel *c = dma8237_channel(end->rig->dma, end->n);
 
+    assert_int_equal(end->rig->n_order++, 0); /* how deep we are */
     end->rig->n_grants[end->n]++;
     dma8237_request(c, false);
     if (end->rig->n_grants[end->n] < 5)
         dma8237_request(c, true);
+    end->rig->n_order--;
 }
 
 static void request_from_within_a_grant_is_served_after_it(void **state)
@@ -595,6 +629,7 @@ int main(void)
         TEST(word_decrement_keeps_the_bytes_of_a_word),
         TEST(whole_64k_in_one_transfer),
         TEST(block_transfer_needs_the_request_only_at_its_start),
+        TEST(block_transfer_ends_with_terminal_count_mode_or_master_clear),
         TEST(grant_comes_with_the_request_or_when_the_mask_is_lifted),
         TEST(disabled_controller_grants_nothing),
         TEST(slave_needs_the_cascade_channel),

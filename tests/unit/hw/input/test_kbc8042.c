@@ -112,6 +112,31 @@ static void self_tests_pass(void **state)
     ASSERT_BYTES(0x00);
 }
 
+static void a_reply_is_a_new_edge_whatever_was_waiting(void **state)
+{
+    kbc8042_key(kbc, KEY_A, true);
+    assert_true(irq1.level);
+    irq1.rises = 0;
+    command(0xaa);
+    assert_true(irq1.level);
+    assert_int_equal(irq1.rises, 1);
+    ASSERT_BYTES(0x55);
+}
+
+static void each_interrupt_has_its_own_enable(void **state)
+{
+    mouse_command(0xf4);
+    assert_int_equal(take(), 0xfa);
+    write_ccb(0x01);
+    kbc8042_mouse(kbc, 1, 0, 0, 0);
+    clock_advance(fake, NS_PER_MS);
+    assert_int_equal(status() & (OBF | AUX), OBF | AUX);
+    assert_false(irq12.level);
+    write_ccb(0x02);
+    assert_true(irq12.level);
+    assert_false(irq1.level);
+}
+
 static void ram_and_command_byte_can_be_read_back(void **state)
 {
     write_ccb(0x47);
@@ -525,6 +550,12 @@ static void too_many_keys_end_in_an_overrun_code(void **state)
         continue;
     assert_int_equal(last, 0x00);
     assert_int_equal(kbc8042_key_room(kbc), room);
+    kbc8042_key(kbc, KEY_ESC, true); /* one byte less room: a code that would just fit leaves no place for it */
+    for (unsigned i = 0; i < 100; i++)
+        key(KEY_A);
+    for (int byte; (byte = take()) >= 0; last = byte)
+        continue;
+    assert_int_equal(last, 0x00);
 }
 
 static void replies_overtake_scan_codes(void **state)
@@ -753,6 +784,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(self_tests_pass),
+        TEST(a_reply_is_a_new_edge_whatever_was_waiting),
+        TEST(each_interrupt_has_its_own_enable),
         TEST(ram_and_command_byte_can_be_read_back),
         TEST(passwords_and_unknown_commands_do_no_harm),
         TEST(bytes_can_be_put_into_the_output_buffer),

@@ -754,6 +754,8 @@ static void saved_state_continues_in_another_chip(void **state)
     out(rig, LVT_TIMER, PERIODIC | 0x81);
     out(rig, INITIAL, 1000000);
     clock_advance(rig->clock, 250000);
+    receive(rig, APIC_FIXED, 0x51, false);
+    assert_int_equal(apic_acknowledge(rig->apic), 0x51);
     receive(rig, APIC_FIXED, 0x61, true);
     other.apic = create_chip(&other);
     copy_state(apic_state(), rig->apic, other.apic);
@@ -762,6 +764,7 @@ static void saved_state_continues_in_another_chip(void **state)
     assert_int_equal(apic_acknowledge(other.apic), 0x61);
     out(&other, EOI, 0);
     assert_int_equal(other.last_eoi, 0x61);
+    assert_int_equal(in(&other, PPR), 0x50); /* still in service */
     assert_int_equal(in(&other, CURRENT), 750000);
     clock_advance(rig->clock, 750000);
     assert_int_equal(apic_acknowledge(other.apic), 0x81);

@@ -402,6 +402,7 @@ static void state_survives_save_and_load_in_mid_service(void **state)
     assert_null(state_difference(pic8259_pair_state_desc(), pair, copy));
     assert_true(copy_intr.level);
     assert_int_equal(port_in(&pic8259_ops, pic8259_chip(copy, 0), 0), 0x10);
+    assert_int_equal(port_in(&pic8259_elcr_ops, copy, 1), 0x08);
     assert_int_equal(pic8259_acknowledge(copy), 0x73);
     assert_int_equal(pic8259_acknowledge(pair), 0x73);
     assert_null(state_difference(pic8259_pair_state_desc(), pair, copy));

@@ -455,11 +455,13 @@ static void a_loaded_card_goes_on_where_the_saved_one_was(void **state)
     wr(rig, E1000_TDT, 1);
     eecd_command(rig, 6, 2); /* and a word that is being read */
     wr(rig, E1000_ICS, ICR_LSC);
+    rig->nic->phy[4] = 0x1234;
 
     memcpy(other->board->ram, rig->board->ram, FAKE_RAM_BYTES);
     copy_state(e1000_state(), rig->nic, other->nic);
     e1000_after_load(other->nic);
     assert_true(other->intx);
+    assert_int_equal(other->nic->phy[4], 0x1234);
     assert_int_equal(eecd_shift_in(other), 0x5634);
     wr(other, E1000_TDT, 2);
     clock_advance(other->clock, 0);

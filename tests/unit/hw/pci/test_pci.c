@@ -285,6 +285,20 @@ static void reset_and_load_follow_configuration_space(void **state)
     assert_int_equal(bus_in(rig->board->bus, 0xc000, 1), 0x78);
 }
 
+static void a_saved_address_selects_the_same_register(void **state)
+{
+    struct rig *rig = *state;
+    struct pci_bus *other = pci_bus_create(rig->board->bus);
+    uint8_t saved[8];
+
+    assert_int_equal(state_size(pci_bus_state()), 4);
+    bus_out(rig->board->bus, 0xcf8, 0x80001804, 4);
+    state_save(pci_bus_state(), rig->pci, saved);
+    assert_true(state_load(pci_bus_state(), other, saved, 4));
+    assert_int_equal(pci_address_ports.read(other, 0, 4), 0x80001804);
+    pci_bus_destroy(other);
+}
+
 static void a_taken_place_is_refused(void **state)
 {
     struct rig *rig = *state;
@@ -309,6 +323,7 @@ int main(void)
         T(intx_is_reported_routed_and_can_be_disabled),
         T(only_an_enabled_master_reaches_memory),
         T(reset_and_load_follow_configuration_space),
+        T(a_saved_address_selects_the_same_register),
         T(a_taken_place_is_refused),
     };
 

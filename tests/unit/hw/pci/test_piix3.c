@@ -187,6 +187,26 @@ static void cf9_resets_on_the_rising_bit(void **state)
     assert_int_equal(rig->hard_resets, 1);
 }
 
+static void state_survives_save_and_load(void **state)
+{
+    struct rig *rig = *state;
+    size_t size = state_size(piix3_state());
+    uint8_t *saved = malloc(size);
+
+    set_route(rig, 1, 10);
+    pci_device_set_intx(&rig->card[0], true);
+    bus_out(rig->board->bus, 0xcf9, 0x02, 1);
+    state_save(piix3_state(), rig->piix3, saved);
+    bus_out(rig->board->bus, 0xcf9, 0x00, 1);
+    piix3_reset(rig->piix3);
+    assert_false(rig->irq[10]);
+    assert_true(state_load(piix3_state(), rig->piix3, saved, size));
+    set_route(rig, 1, 5); /* the wire is known to be driven, and moves */
+    assert_true(rig->irq[5]);
+    assert_int_equal(bus_in(rig->board->bus, 0xcf9, 1), 0x02);
+    free(saved);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -199,6 +219,7 @@ int main(void)
         T(reserved_irqs_are_never_driven),
         T(reset_releases_the_wires),
         T(cf9_resets_on_the_rising_bit),
+        T(state_survives_save_and_load),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -342,6 +342,10 @@ static void state_survives_save_and_load_between_interrupts(void **state)
     clock_advance(fake, 3 * NS_PER_SECOND / 4);
     assert_int_equal(irq8.rises, 1);
     assert_int_equal(copy_irq.rises, 1);
+    port_out(&rtc146818_ops, copy, 0, HOUR);
+    assert_int_equal(port_in(&rtc146818_ops, copy, 1), get(HOUR));
+    port_out(&rtc146818_ops, copy, 0, YEAR);
+    assert_int_equal(port_in(&rtc146818_ops, copy, 1), get(YEAR));
     assert_null(state_difference(rtc146818_state_desc(), rtc, copy));
     rtc146818_destroy(copy);
 }
