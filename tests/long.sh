@@ -1,6 +1,6 @@
 #!/bin/sh
 # The long tests, in parts of at most an hour each; every part ends with a summary line.
-#   tests/long.sh insn|decode|udmap|sanitize|mutants|coverage|all
+#   tests/long.sh insn|decode|udmap|sanitize|debian|mutants|coverage|all
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -12,7 +12,10 @@ run_part() {
     case $1 in
     insn)
         build_in build all --preset release -DMORPH86_TESTS=ON
-        build/tests/insn/oracle --cases 1000000 && summary insn "10^6 cases per form, no mismatch"
+        build/tests/insn/oracle --cases 1000000 --part 0/2 &
+        first=$!
+        build/tests/insn/oracle --cases 1000000 --part 1/2
+        wait $first && summary insn "10^6 cases per form, no mismatch"
         ;;
     decode)
         build_in build all --preset release -DMORPH86_TESTS=ON
@@ -26,14 +29,18 @@ run_part() {
         build_in build-asan all --preset sanitize
         ctest --test-dir build-asan --output-on-failure -j "$(nproc)" --timeout 3600 && summary sanitize "all tests, long boots too"
         ;;
+    debian)
+        build_in build all --preset release -DMORPH86_TESTS=ON
+        tests/boot/debian.sh build/morph86 build/tests/boot/hmp && summary debian "a whole system, written, restarted, shut down"
+        ;;
     mutants) tests/mutants/run && summary mutants "every planted fault was caught" ;;
     coverage) tests/coverage.sh && summary coverage "see build-coverage/coverage.txt" ;;
-    *) fail "'$1' is not a part; use insn, decode, udmap, sanitize, mutants, coverage or all" ;;
+    *) fail "'$1' is not a part; use insn, decode, udmap, sanitize, debian, mutants, coverage or all" ;;
     esac
 }
 
 if [ "$part" = all ]; then
-    for each in insn decode udmap sanitize mutants coverage; do run_part $each; done
+    for each in insn decode udmap sanitize debian mutants coverage; do run_part $each; done
 else
     run_part "$part"
 fi
