@@ -143,9 +143,8 @@ bool machine_start(struct machine_process *m, const char *morph86, const char *c
         return true;
     snprintf(path, sizeof path, "%s/monitor", m->directory);
     while ((m->monitor_fd = connect_to(path)) < 0) {
-        if (machine_now_ms() > deadline || machine_poll_end(m)) {
+        if (machine_now_ms() > deadline || machine_poll_end(m))
             return false;
-        }
         usleep(5000);
     }
     return read_prompt(m, answer, sizeof answer, deadline);

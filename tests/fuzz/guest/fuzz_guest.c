@@ -83,7 +83,8 @@ static const struct target targets[] = {
 
 struct counters { /* in RAM; DMA may write over them, so they are checked */
     uint32_t sign, lives, since_report;
-    uint32_t n[N_TARGETS], not_n[N_TARGETS];
+    uint32_t n[N_TARGETS], not_n[N_TARGETS]; /* since the last report */
+    uint32_t total[N_TARGETS];
 };
 
 /* ---- the processor's accesses ---- */
@@ -203,6 +204,7 @@ static void report(volatile struct counters *c)
 static void count(volatile struct counters *c, unsigned i)
 {
     c->n[i]++;
+    c->total[i]++;
     c->not_n[i]--;
     c->since_report++;
 }
@@ -404,6 +406,17 @@ static void access(struct random *r, const struct target *t)
     }
 }
 
+/* Those that reset the machine would come short otherwise. */
+static unsigned least_visited(const volatile struct counters *c)
+{
+    unsigned least = 0;
+
+    for (unsigned i = 1; i < N_TARGETS; i++)
+        if (c->total[i] < c->total[least])
+            least = i;
+    return least;
+}
+
 void guest_main(void)
 {
     volatile struct counters *c = (volatile struct counters *)COUNTERS;
@@ -417,6 +430,7 @@ void guest_main(void)
         for (unsigned i = 0; i < N_TARGETS; i++) {
             c->n[i] = 0;
             c->not_n[i] = ~0u;
+            c->total[i] = 0;
         }
     }
     c->lives++;
@@ -428,6 +442,7 @@ void guest_main(void)
     for (;;) {
         for (unsigned i = 0; i < FOCUS; i++)
             focus[i] = next(&r) % N_TARGETS;
+        focus[0] = least_visited(c);
         if (next(&r) & 1)
             __asm__ volatile("sti");
         else
