@@ -8,6 +8,7 @@
 #include "softmmu/mmu.h"
 
 #include "hw/core/log.h"
+#include "softmmu/flat.h"
 #include "softmmu/phys_map.h"
 #include "softmmu/walk.h"
 
@@ -60,6 +61,8 @@ void mmu_flush(struct mmu *mmu)
     flush_list(mmu, TLB_LIST_LOCAL);
     flush_list(mmu, TLB_LIST_GLOBAL);
     mmu->large_regions = 0;
+    if (mmu->flat)
+        flat_drop_all(mmu->flat);
 }
 
 void mmu_init(struct mmu *mmu, struct phys *phys)
@@ -81,6 +84,8 @@ void mmu_set_paging(struct mmu *mmu, const struct mmu_paging *paging)
     } else if (paging->paging) { /* else linear is physical whatever CR3 holds */
         mmu->flushes++;
         flush_list(mmu, TLB_LIST_LOCAL);
+        if (mmu->flat)
+            flat_drop_local(mmu->flat);
     }
     if (log_is_on(LOG_MMU))
         log_printf(LOG_MMU, "mmu: cr3 %08x, %s\n", paging->cr3, same_mode ? "mode unchanged" : "new mode, flushed");
@@ -125,8 +130,13 @@ static void drop_page(struct mmu *mmu, lin_addr address)
         if (tag_translates(e->read_tag, address))
             drop_entry(e);
     }
-    if (mmu->large_regions & region_bit(address))
+    if (mmu->flat)
+        flat_drop_page(mmu->flat, address);
+    if (mmu->large_regions & region_bit(address)) {
         drop_large_pieces(mmu, address);
+        if (mmu->flat)
+            flat_drop_all(mmu->flat); /* it does not remember which pages were large */
+    }
 }
 
 void mmu_flush_page(struct mmu *mmu, lin_addr address)
@@ -139,6 +149,8 @@ void mmu_rewatch(struct mmu *mmu, phys_addr page)
 {
     const uint32_t phys_page = (uint32_t)(page >> PHYS_PAGE_SHIFT);
     const bool watched = phys_is_watched(mmu->phys, page);
+    if (watched && mmu->flat)
+        flat_drop_writes(mmu->flat, phys_page);
     for (unsigned list = 0; list < TLB_LISTS; list++) {
         const struct tlb_fills *fills = &mmu->filled[list];
         for (uint32_t i = 0; i < fills->count; i++) {

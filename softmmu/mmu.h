@@ -79,6 +79,7 @@ struct mmu {
     bool debug_page_on[4];
     bool any_debug_page;
     struct tlb_fills filled[TLB_LISTS];
+    struct flat *flat;       /* tables for translated code, or NULL (flat.h) */
     uint64_t large_regions;  /* bit n: some large page's piece in [n * 64 MiB, (n + 1) * 64 MiB) was filled */
     uint64_t walks, flushes; /* counters for `info tlb` */
 };

@@ -1,6 +1,6 @@
 # Sourced by ./run and ./check: installs what is missing and builds. Works in the top folder.
 
-build_packages="gcc libc6-dev make cmake pkg-config libcapstone-dev libpng-dev libsdl2-dev libncurses-dev libcmocka-dev libslirp-dev seabios cpio gzip git ca-certificates"
+build_packages="gcc libc6-dev make cmake pkg-config libcapstone-dev libpng-dev libsdl2-dev libncurses-dev libcmocka-dev libslirp-dev libffi-dev seabios cpio gzip git ca-certificates"
 
 fail() {
     echo "$0: $*" >&2

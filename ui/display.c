@@ -18,6 +18,7 @@
 #include "frontend/x86/cpu.h"
 #include "hw/display/vga.h"
 #include "hw/input/kbc8042.h"
+#include "hw/input/vmmouse.h"
 
 #define MAX_EVENTS      256u
 #define FRAME_NS        (NS_PER_SECOND / 60)
@@ -27,10 +28,10 @@
 static const char *const kind_name[] = {"none", "sdl", "curses"};
 
 struct event {
-    enum { EVENT_KEY, EVENT_TYPE, EVENT_MOUSE, EVENT_CLOSE, EVENT_GONE } kind;
+    enum { EVENT_KEY, EVENT_TYPE, EVENT_MOUSE, EVENT_POINT, EVENT_CLOSE, EVENT_GONE } kind;
     bool is_down;
     uint8_t n_keys, keys[DISPLAY_MAX_KEYS]; /* KEY: keys[0] */
-    int dx, dy, dz;
+    int dx, dy, dz;                         /* POINT: dx, dy are the place */
     uint8_t buttons;
 };
 
@@ -63,6 +64,8 @@ struct displays {
     unsigned ticks;
     uint64_t executed_then; /* at the last look */
     int64_t looked_ns;
+    uint8_t leds; /* as the title says */
+    bool wants_places;
     char title[DISPLAY_TITLE_BYTES];
 };
 
@@ -116,12 +119,13 @@ static void push(struct view *view, const struct event *event)
     uint64_t one = 1;
 
     pthread_mutex_lock(&view->lock);
-    if (event->kind == EVENT_MOUSE && view->n_events) { /* moves add up while the buttons stay */
+    if ((event->kind == EVENT_MOUSE || event->kind == EVENT_POINT) && view->n_events) {
+        /* Moves add up while the buttons stay, and of places only the last one counts. */
         struct event *last = &view->events[(view->first_event + view->n_events - 1) % MAX_EVENTS];
 
-        if (last->kind == EVENT_MOUSE && last->buttons == event->buttons && last->dz == 0 && event->dz == 0) {
-            last->dx += event->dx;
-            last->dy += event->dy;
+        if (last->kind == event->kind && last->buttons == event->buttons && last->dz == 0 && event->dz == 0) {
+            last->dx = event->kind == EVENT_POINT ? event->dx : last->dx + event->dx;
+            last->dy = event->kind == EVENT_POINT ? event->dy : last->dy + event->dy;
             pthread_mutex_unlock(&view->lock);
             return;
         }
@@ -151,6 +155,11 @@ static void link_type(struct display_link *link, const uint8_t *keys, unsigned n
 static void link_mouse(struct display_link *link, int dx, int dy, int dz, uint8_t buttons)
 {
     push((struct view *)link, &(struct event){.kind = EVENT_MOUSE, .dx = dx, .dy = dy, .dz = dz, .buttons = buttons});
+}
+
+static void link_point(struct display_link *link, uint16_t x, uint16_t y, int dz, uint8_t buttons)
+{
+    push((struct view *)link, &(struct event){.kind = EVENT_POINT, .dx = x, .dy = y, .dz = dz, .buttons = buttons});
 }
 
 static void link_close(struct display_link *link)
@@ -250,6 +259,7 @@ static void fill_frame(struct view *view, const struct vga *vga)
     f->cursor_column = p.cursor_column;
     f->cursor_row = p.cursor_row;
     f->cursor_is_visible = f->is_text && p.cursor_is_enabled && p.cursor_column < p.columns && p.cursor_row < p.rows;
+    f->wants_places = view->displays->wants_places;
     strcpy(f->title, view->displays->title);
     if (view->driver->wants_pixels) {
         if (grow(&xrgb, &f->xrgb_size, (size_t)p.width * p.height, sizeof *f->xrgb))
@@ -285,12 +295,18 @@ static void refresh(struct view *view, const struct vga *vga)
     pthread_mutex_unlock(&view->lock);
 }
 
-/* "morph86: name: running, 85 MIPS". True if it says something new. */
+void display_leds(uint8_t leds, char text[DISPLAY_LEDS_BYTES])
+{
+    snprintf(text, DISPLAY_LEDS_BYTES, "%s%s%s%s", leds & 7 ? "," : "", leds & 4 ? " Caps" : "", leds & 2 ? " Num" : "",
+             leds & 1 ? " Scroll" : "");
+}
+
+/* "morph86 name: running, 85 MIPS, Caps". True if it says something new. */
 static bool renew_title(struct displays *d)
 {
     const struct machine *m = d->machine;
     uint64_t executed = pc_parts(m->pc).cpu->executed;
-    char title[DISPLAY_TITLE_BYTES], speed[40] = "";
+    char title[DISPLAY_TITLE_BYTES], speed[30] = "", leds[DISPLAY_LEDS_BYTES];
     struct timespec ts;
     int64_t now, elapsed;
     bool is_new;
@@ -302,10 +318,24 @@ static bool renew_title(struct displays *d)
         snprintf(speed, sizeof speed, ", %.0f MIPS", (double)(executed - d->executed_then) * 1000.0 / (double)elapsed);
     d->looked_ns = now;
     d->executed_then = executed;
-    snprintf(title, sizeof title, "morph86%s%.60s: %s%s", m->name ? " " : "", m->name ? m->name : "",
-             pc_is_stopped(m->pc) ? "stopped" : "running", speed);
+    display_leds(d->leds, leds);
+    snprintf(title, sizeof title, "morph86%s%.50s: %s%s%s", m->name ? " " : "", m->name ? m->name : "",
+             pc_is_stopped(m->pc) ? "stopped" : "running", speed, leds);
     is_new = strcmp(title, d->title) != 0;
     strcpy(d->title, title);
+    return is_new;
+}
+
+/* What drivers are told beside the picture. True if it is new. */
+static bool look_at_input(struct displays *d)
+{
+    struct pc_parts parts = pc_parts(d->machine->pc);
+    uint8_t leds = kbc8042_leds(parts.kbc);
+    bool wants_places = parts.vmmouse && vmmouse_mode(parts.vmmouse) == VMMOUSE_ABSOLUTE;
+    bool is_new = leds != d->leds || wants_places != d->wants_places;
+
+    d->leds = leds;
+    d->wants_places = wants_places;
     return is_new;
 }
 
@@ -314,12 +344,13 @@ static void timer_ready(void *opaque)
     struct displays *d = opaque;
     struct vga *vga = pc_parts(d->machine->pc).vga;
     uint64_t expirations;
-    bool has_changed;
+    bool has_changed, input_changed;
 
     if (read(d->timer_fd, &expirations, sizeof expirations) < 0)
         return;
     has_changed = vga_take_changes(vga);
-    if (d->ticks++ % FRAMES_PER_LOOK == 0 && renew_title(d))
+    input_changed = look_at_input(d);
+    if ((d->ticks++ % FRAMES_PER_LOOK == 0 || input_changed) && (renew_title(d) || input_changed))
         has_changed = true;
     for (unsigned i = 0; i < d->n_views; i++) {
         d->view[i]->is_stale |= has_changed;
@@ -355,7 +386,11 @@ static void serve(struct view *view, const struct event *event)
         typist_press(m->typist, event->keys, event->n_keys, HOLD_MS);
         break;
     case EVENT_MOUSE:
-        kbc8042_mouse(kbc, event->dx, event->dy, event->dz, event->buttons);
+        machine_mouse(m, event->dx, event->dy, event->dz, event->buttons);
+        break;
+    case EVENT_POINT: /* the guest may have changed its mind since */
+        if (pc_parts(m->pc).vmmouse)
+            vmmouse_point(pc_parts(m->pc).vmmouse, (unsigned)event->dx, (unsigned)event->dy, event->dz, event->buttons);
         break;
     case EVENT_CLOSE:
         machine_quit(m);
@@ -451,6 +486,7 @@ void displays_add(struct displays *d, const struct display_spec *spec)
                                        .key = link_key,
                                        .type = link_type,
                                        .mouse = link_mouse,
+                                       .point = link_point,
                                        .close = link_close};
     view->displays = d;
     view->spec = *spec;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ui/display_driver.h"
 #include "ui/machine.h"
@@ -20,6 +21,10 @@ struct display_spec {
 
 /* Parses "sdl,scale=smooth". False: `error` holds what is wrong, with the remedy. */
 bool display_parse(struct display_spec *spec, const char *text, char *error, size_t error_size);
+
+#define DISPLAY_LEDS_BYTES 24
+/* What a title says of the keyboard's lamps (kbc8042_leds()): ", Caps Num", or nothing when they are dark. */
+void display_leds(uint8_t leds, char text[DISPLAY_LEDS_BYTES]);
 
 /* Is there a window system to be reached? */
 bool display_has_windows(void);

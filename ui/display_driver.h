@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DISPLAY_ABI         1
+#define DISPLAY_ABI         2
 #define DISPLAY_ENTRY       "morph86_display_driver" /* the module's one symbol, a struct display_driver */
 #define DISPLAY_MAX_KEYS    8
 #define DISPLAY_TITLE_BYTES 128
@@ -33,7 +33,8 @@ struct display_frame {
     size_t cells_size;
     unsigned cursor_column, cursor_row;
     bool cursor_is_visible;
-    char title[DISPLAY_TITLE_BYTES]; /* "morph86: running, 80 MIPS" */
+    bool wants_places;               /* the guest's mouse is told where the pointer is: point() instead of mouse() */
+    char title[DISPLAY_TITLE_BYTES]; /* "morph86: running, 80 MIPS, Caps" */
 };
 
 /* Every call may come from the driver's thread; none waits for the machine. */
@@ -49,7 +50,9 @@ struct display_link {
     /* Keys pressed together and let go, for hosts that see characters and no keys. */
     void (*type)(struct display_link *link, const uint8_t *keys, unsigned n_keys);
     void (*mouse)(struct display_link *link, int dx, int dy, int dz, uint8_t buttons); /* as kbc8042_mouse() */
-    void (*close)(struct display_link *link);                                          /* the user wants to leave */
+    /* The pointer is at x, y of the picture, 0 to FFFF each; wheel and buttons as for mouse(). */
+    void (*point)(struct display_link *link, uint16_t x, uint16_t y, int dz, uint8_t buttons);
+    void (*close)(struct display_link *link); /* the user wants to leave */
 };
 
 struct display_driver {

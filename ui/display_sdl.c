@@ -2,8 +2,9 @@
  * -display sdl: the guest's screen in a window. A module (display_driver.h) with its own thread, on which all of SDL
  * happens.
  *
- * Ctrl-Alt-G takes and gives back keyboard and mouse, Ctrl-Alt-F is full screen, Ctrl-Alt-S changes between integer and
- * smooth scaling, Ctrl-Alt-plus and -minus change the size, Ctrl-Alt-U is the guest's own size.
+ * A guest that wants to know where the pointer is (vmmouse) has it while it is over the picture. For others a click or
+ * Ctrl-Alt-G takes mouse and keyboard, and Ctrl-Alt-G gives them back. Ctrl-Alt-F is full screen, Ctrl-Alt-S changes
+ * between integer and smooth scaling, Ctrl-Alt-plus and -minus change the size, Ctrl-Alt-U is the guest's own size.
  */
 #define SDL_MAIN_HANDLED
 #include <SDL.h>
@@ -28,6 +29,7 @@ struct window {
     enum display_scale scale;
     unsigned zoom; /* window pixels per guest pixel that we ask for */
     bool is_full_screen, is_grabbed, is_resized_by_user;
+    bool wants_places; /* as the last frame said */
     uint32_t wake_event;
     uint8_t is_down[256]; /* keys the guest believes to be pressed */
     uint8_t buttons;
@@ -236,11 +238,22 @@ static void draw(const struct window *w)
     SDL_RenderPresent(w->renderer);
 }
 
+/* Relative mode holds the pointer in place; a guest that follows it draws one of its own instead. */
+static void show_pointer(const struct window *w)
+{
+    SDL_SetRelativeMouseMode(w->is_grabbed && !w->wants_places ? SDL_TRUE : SDL_FALSE);
+    SDL_ShowCursor(w->wants_places ? SDL_DISABLE : SDL_ENABLE);
+}
+
 static void take_frame(struct window *w)
 {
     if (!w->link->take_frame(w->link, &w->frame))
         return;
     show_title(w);
+    if (w->wants_places != w->frame.wants_places) {
+        w->wants_places = w->frame.wants_places;
+        show_pointer(w);
+    }
     if (w->frame.width == 0)
         return;
     if (!w->texture || w->texture_width != w->frame.width || w->texture_height != w->frame.height) {
@@ -260,6 +273,14 @@ static void take_frame(struct window *w)
 
 /* ---- keys and mouse ---- */
 
+/* The middle of the pixel at `at`, where the picture begins at `first` and has `len` pixels. */
+static uint16_t guest_place(float at, int first, int len)
+{
+    float place = (floorf(at) + 0.5f - (float)first) * 65536.0f / (float)len;
+
+    return (uint16_t)(place < 0 ? 0 : place > 65535.0f ? 65535.0f : place);
+}
+
 static void release_keys(struct window *w)
 {
     for (unsigned key = 0; key < 256; key++)
@@ -273,10 +294,24 @@ static void release_keys(struct window *w)
     }
 }
 
+/* The pointer is at x, y of the window. */
+static void point(const struct window *w, int x, int y, int dz)
+{
+    float ratio = pixel_ratio(w);
+    SDL_Rect place;
+
+    if (!w->texture)
+        return;
+    place = place_picture(w);
+    if (place.w > 0 && place.h > 0)
+        w->link->point(w->link, guest_place((float)x * ratio, place.x, place.w),
+                       guest_place((float)y * ratio, place.y, place.h), dz, w->buttons);
+}
+
 static void set_grab(struct window *w, bool is_grabbed)
 {
     w->is_grabbed = is_grabbed;
-    SDL_SetRelativeMouseMode(is_grabbed ? SDL_TRUE : SDL_FALSE);
+    show_pointer(w);
     SDL_SetWindowGrab(w->window, is_grabbed ? SDL_TRUE : SDL_FALSE);
     SDL_SetWindowKeyboardGrab(w->window, is_grabbed ? SDL_TRUE : SDL_FALSE);
     show_title(w);
@@ -355,7 +390,7 @@ static void button_event(struct window *w, const SDL_MouseButtonEvent *e)
                                    [SDL_BUTTON_X2] = KBC8042_BUTTON_5};
     uint8_t bit = e->button < sizeof bits ? bits[e->button] : 0;
 
-    if (!w->is_grabbed) {
+    if (!w->is_grabbed && !w->wants_places) {
         if (e->type == SDL_MOUSEBUTTONDOWN && e->button == SDL_BUTTON_LEFT)
             set_grab(w, true);
         return;
@@ -364,7 +399,24 @@ static void button_event(struct window *w, const SDL_MouseButtonEvent *e)
         w->buttons |= bit;
     else
         w->buttons &= (uint8_t)~bit;
-    w->link->mouse(w->link, 0, 0, 0, w->buttons);
+    if (w->wants_places)
+        point(w, e->x, e->y, 0);
+    else
+        w->link->mouse(w->link, 0, 0, 0, w->buttons);
+}
+
+static void wheel_event(struct window *w, const SDL_MouseWheelEvent *e)
+{
+    int x, y;
+
+    if (e->y == 0)
+        return;
+    if (w->wants_places) {
+        SDL_GetMouseState(&x, &y);
+        point(w, x, y, -e->y);
+    } else if (w->is_grabbed) {
+        w->link->mouse(w->link, 0, 0, -e->y, w->buttons);
+    }
 }
 
 /* ---- the loop ---- */
@@ -411,7 +463,9 @@ static void handle(struct window *w, const SDL_Event *e)
         key_event(w, &e->key);
         break;
     case SDL_MOUSEMOTION:
-        if (w->is_grabbed)
+        if (w->wants_places)
+            point(w, e->motion.x, e->motion.y, 0);
+        else if (w->is_grabbed)
             w->link->mouse(w->link, e->motion.xrel, e->motion.yrel, 0, w->buttons);
         break;
     case SDL_MOUSEBUTTONDOWN:
@@ -419,8 +473,7 @@ static void handle(struct window *w, const SDL_Event *e)
         button_event(w, &e->button);
         break;
     case SDL_MOUSEWHEEL:
-        if (w->is_grabbed && e->wheel.y)
-            w->link->mouse(w->link, 0, 0, -e->wheel.y, w->buttons);
+        wheel_event(w, &e->wheel);
         break;
     default:
         break;

@@ -8,6 +8,8 @@
 #include "hw/block/fdc82078.h"
 #include "hw/block/ide.h"
 #include "hw/display/vga.h"
+#include "hw/input/kbc8042.h"
+#include "hw/input/vmmouse.h"
 #include "softmmu/phys.h"
 #include "ui/blockdev.h"
 
@@ -34,6 +36,16 @@ void machine_quit(struct machine *machine)
 }
 
 /* ---- media ---- */
+
+void machine_mouse(struct machine *machine, int dx, int dy, int dz, uint8_t buttons)
+{
+    struct pc_parts parts = pc_parts(machine->pc);
+
+    if (parts.vmmouse && vmmouse_mode(parts.vmmouse) != VMMOUSE_OFF)
+        vmmouse_move(parts.vmmouse, dx, dy, dz, buttons);
+    else
+        kbc8042_mouse(parts.kbc, dx, dy, dz, buttons);
+}
 
 bool machine_eject(struct machine *machine, struct machine_drive *drive, bool force, char *error, size_t error_size)
 {

@@ -38,6 +38,9 @@ void machine_continue(struct machine *machine);
 /* Ends the process with status 0, soon. */
 void machine_quit(struct machine *machine);
 
+/* The mouse that the guest listens to moves, as kbc8042_mouse(). */
+void machine_mouse(struct machine *machine, int dx, int dy, int dz, uint8_t buttons);
+
 /* Takes the medium out and closes its file. False: `error` says why not; without `force` a CD may be locked. */
 bool machine_eject(struct machine *machine, struct machine_drive *drive, bool force, char *error, size_t error_size);
 /* Puts the image `path` in, in place of what is there. False: `error` says why not. */

@@ -275,6 +275,18 @@ static void open_network(struct session *s)
         fail("network", error);
 }
 
+static void start_translator(struct session *s, const struct translator_options *accel)
+{
+    const char *missing = translator_missing_feature(), *error;
+
+    if (accel->accel == ACCEL_INTERP)
+        return;
+    if (accel->accel == ACCEL_JIT && missing)
+        fail("-accel jit", "this host's processor has no BMI2 instructions; use -accel ir or interp");
+    if (!translator_create(pc_parts(s->pc).cpu, accel, &error))
+        fail("-accel", error);
+}
+
 static void close_all(struct session *s)
 {
     event_loop_stop(s->loop); /* it wakes the machine, which ends now */
@@ -282,6 +294,7 @@ static void close_all(struct session *s)
     for (unsigned i = 0; i < s->n_monitors; i++)
         monitor_destroy(s->monitor[i]);
     typist_destroy(s->machine.typist);
+    translator_destroy(pc_parts(s->pc).cpu);
     pc_destroy(s->pc);
     for (unsigned i = 0; i < MAX_MONITORS; i++)
         if (s->monitor_dev[i])
@@ -342,19 +355,25 @@ int main(int argc, char **argv)
                                    .kernel_path = o->kernel,
                                    .initrd_path = o->initrd,
                                    .append = o->append,
+                                   .n_option_roms = o->n_option_roms,
+                                   .has_vmport = o->has_vmport,
+                                   .has_testdev = o->has_testdev,
                                    .has_debug_exit = o->has_debug_exit,
                                    .debug_exit_port = o->debug_exit_port,
-                                   .rtc_seconds = (int64_t)time(NULL),
+                                   .rtc_seconds = rtc_options_start(&o->rtc, time(NULL)),
+                                   .rtc_now_ns = rtc_options_source(&o->rtc),
                                    .clock = s->clock,
                                    .poll = poll_host,
                                    .idle = idle_host,
                                    .opaque = s};
+    memcpy(s->config.option_rom, o->option_rom, sizeof o->option_rom);
     open_disks(s);
     open_consoles(s);
     open_network(s);
     s->pc = pc_create(&s->config, error, sizeof error);
     if (!s->pc)
         fail(NULL, error);
+    start_translator(s, &o->accel);
 
     describe_machine(s);
     open_monitors(s);

@@ -68,7 +68,7 @@ static int clamp_motion(int64_t distance)
 static void do_mouse_move(struct monitor_call *call)
 {
     /* QEMU's wheel counts up as positive, the 8042's the other way round. */
-    kbc8042_mouse(pc_parts(call->machine->pc).kbc, clamp_motion(call->arg[0].number), clamp_motion(call->arg[1].number),
+    machine_mouse(call->machine, clamp_motion(call->arg[0].number), clamp_motion(call->arg[1].number),
                   -clamp_motion(call->arg[2].number), call->machine->mouse_buttons);
 }
 
@@ -81,7 +81,7 @@ static void do_mouse_button(struct monitor_call *call)
     buttons |= state & 2 ? KBC8042_BUTTON_MIDDLE : 0;
     buttons |= state & 4 ? KBC8042_BUTTON_RIGHT : 0;
     call->machine->mouse_buttons = buttons;
-    kbc8042_mouse(pc_parts(call->machine->pc).kbc, 0, 0, 0, buttons);
+    machine_mouse(call->machine, 0, 0, 0, buttons);
 }
 
 /* ---- media ---- */

@@ -11,6 +11,7 @@
 #include "frontend/x86/cpu.h"
 #include "hw/core/bus.h"
 #include "hw/display/vga.h"
+#include "hw/input/vmmouse.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/pic8259.h"
@@ -66,8 +67,14 @@ static void info_lapic(struct monitor_call *call)
 
 static void info_irq(struct monitor_call *call)
 {
+    struct pc_parts parts = pc_parts(call->machine->pc);
+
+    if (parts.ioapic) {
+        fputs("IRQ statistics for ioapic:\n", call->out);
+        ioapic_print_counts(parts.ioapic, call->out);
+    }
     fputs("IRQ statistics for isa-i8259:\n", call->out);
-    pic8259_print_counts(pc_parts(call->machine->pc).pic, call->out);
+    pic8259_print_counts(parts.pic, call->out);
 }
 
 static void info_mem(struct monitor_call *call)
@@ -82,7 +89,12 @@ static void info_tlb(struct monitor_call *call)
 
 static void info_mice(struct monitor_call *call)
 {
-    fputs("* Mouse #0: PS/2 Mouse\n", call->out);
+    const struct vmmouse *vmmouse = pc_parts(call->machine->pc).vmmouse;
+    enum vmmouse_mode mode = vmmouse ? vmmouse_mode(vmmouse) : VMMOUSE_OFF;
+
+    fprintf(call->out, "%c Mouse #0: PS/2 Mouse\n", mode == VMMOUSE_OFF ? '*' : ' ');
+    if (mode != VMMOUSE_OFF)
+        fprintf(call->out, "* Mouse #1: vmmouse%s\n", mode == VMMOUSE_ABSOLUTE ? " (absolute)" : "");
 }
 
 /* ---- pci ---- */
@@ -266,7 +278,7 @@ static void info_speed(struct monitor_call *call)
 const struct monitor_command monitor_info_topics[] = {
     {"block", "", "", "disks and other media", info_block},
     {"cpus", "", "", "processors", info_cpus},
-    {"irq", "", "", "how often each interrupt was acknowledged", info_irq},
+    {"irq", "", "", "how often each interrupt was delivered", info_irq},
     {"lapic", "", "", "the processor's local interrupt controller", info_lapic},
     {"mem", "", "", "what the page tables map, as ranges", info_mem},
     {"mice", "", "", "which mouse receives events", info_mice},

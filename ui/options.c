@@ -2,6 +2,7 @@
 #include "ui/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,12 +65,27 @@ static void set_memory(struct options *o, const char *text)
 
 static void set_machine(struct options *o, const char *text)
 {
+    const char *property = strchr(text, ',');
+    size_t len = property ? (size_t)(property - text) : strlen(text);
+
     if (strcmp(text, "help") == 0) {
-        puts("pc    i440FX + PIIX3 (default)");
+        puts("pc    i440FX + PIIX3 (default); vmport=on|off: VMware's port and mouse");
         exit(EXIT_SUCCESS);
     }
-    if (strcmp(text, "pc") != 0)
-        fail("-M '%s' is not a machine of morph86; use -M pc", text);
+    if (len != 2 || strncmp(text, "pc", len) != 0)
+        fail("-M '%.*s' is not a machine of morph86; use -M pc", (int)len, text);
+    while (property) {
+        const char *word = property + 1;
+
+        property = strchr(word, ',');
+        len = property ? (size_t)(property - word) : strlen(word);
+        if ((len == 9 && strncmp(word, "vmport=on", len) == 0) || (len == 11 && strncmp(word, "vmport=auto", len) == 0))
+            o->has_vmport = true;
+        else if (len == 10 && strncmp(word, "vmport=off", len) == 0)
+            o->has_vmport = false;
+        else
+            fail("-M pc: '%.*s' is not understood; use vmport=on or vmport=off", (int)len, word);
+    }
 }
 
 static void set_cpu(struct options *o, const char *text)
@@ -90,14 +106,50 @@ static void set_smp(struct options *o, const char *text)
         fail("-smp '%s': morph86 has one processor; use -smp 1", text);
 }
 
+/* NAME[,cache-size=MIB][,chain=on|off]; QEMU's name "tcg", and its tb-size, are understood. */
+static bool parse_accel(const char *text, struct translator_options *accel)
+{
+    const struct {
+        const char *name;
+        enum accel accel;
+    } names[] = {{"interp", ACCEL_INTERP}, {"ir", ACCEL_IR}, {"jit", ACCEL_JIT}, {"tcg", ACCEL_JIT}};
+    size_t len = strcspn(text, ",");
+    bool found = false;
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i].name) == len && strncmp(text, names[i].name, len) == 0) {
+            accel->accel = names[i].accel;
+            found = true;
+        }
+    for (text += len; found && *text == ','; text += strcspn(text, ",")) {
+        unsigned mib;
+        char end;
+
+        text++;
+        if (sscanf(text, "cache-size=%u%c", &mib, &end) >= 1 || sscanf(text, "tb-size=%u%c", &mib, &end) >= 1) {
+            if (mib < 1 || mib > 1024)
+                return false;
+            accel->cache_bytes = (size_t)mib << 20;
+        } else if (strncmp(text, "chain=", 6) == 0) {
+            accel->no_chain = strncmp(text + 6, "off", 3) == 0;
+        } else {
+            return false;
+        }
+    }
+    return found;
+}
+
 static void set_accel(struct options *o, const char *text)
 {
     if (strcmp(text, "help") == 0) {
-        puts("interp    interpreter (default)");
+        puts("interp    interpreter (default)\n"
+             "ir        blocks translated to the intermediate representation, which is interpreted\n"
+             "jit       blocks translated to host code; tools that ask for tcg get it too\n"
+             "properties: jit,cache-size=MIB  jit,chain=off");
         exit(EXIT_SUCCESS);
     }
-    if (strcmp(text, "interp") != 0)
-        fail("-accel '%s' is not available; use -accel interp", text);
+    if (!parse_accel(text, &o->accel))
+        fail("-accel '%s' is not available; use -accel interp, ir or jit", text);
 }
 
 static void set_bios(struct options *o, const char *text)
@@ -116,6 +168,32 @@ static void set_append(struct options *o, const char *text)
 {
     o->append = text;
 }
+/* FILE[,bootindex=N] */
+static void add_option_rom(struct options *o, const char *text)
+{
+    const char *comma = strchr(text, ','), *digits = NULL;
+    size_t len = comma ? (size_t)(comma - text) : strlen(text);
+    unsigned n = o->n_option_roms;
+    char *end = NULL;
+    long index = -1;
+
+    if (n == OPTION_ROMS_MAX)
+        fail("-option-rom is given more than %d times; leave some out", OPTION_ROMS_MAX);
+    if (len >= sizeof o->option_rom_path[n])
+        fail("-option-rom: '%.40s...' is too long; use a shorter path", text);
+    if (comma) {
+        digits = comma + sizeof ",bootindex=" - 1;
+        if (strncmp(comma, ",bootindex=", sizeof ",bootindex=" - 1) == 0)
+            index = strtol(digits, &end, 10);
+        if (!end || end == digits || *end || index < 0 || index > INT_MAX)
+            fail("-option-rom: '%s' is not understood; write FILE,bootindex=NUMBER", comma + 1);
+    }
+    memcpy(o->option_rom_path[n], text, len);
+    o->option_rom_path[n][len] = '\0';
+    o->option_rom[n] = (struct option_rom){.path = o->option_rom_path[n], .bootindex = (int)index};
+    o->n_option_roms++;
+}
+
 static void add_image(struct options *o, unsigned place, const char *option, const char *file)
 {
     char error[300];
@@ -270,6 +348,14 @@ static void set_netdev(struct options *o, const char *text)
         fail("-netdev %s", error);
 }
 
+static void set_rtc(struct options *o, const char *text)
+{
+    char error[300];
+
+    if (!rtc_options_parse(&o->rtc, text, error, sizeof error))
+        fail("-rtc %s", error);
+}
+
 static void set_device(struct options *o, const char *text)
 {
     static const char name[] = "isa-debug-exit";
@@ -283,12 +369,18 @@ static void set_device(struct options *o, const char *text)
             fail("-device %s", error);
         return;
     }
+    if (strcmp(text, "vmmouse") == 0 || strcmp(text, "pci-testdev") == 0) {
+        *(text[0] == 'v' ? &o->has_vmmouse : &o->has_testdev) = true;
+        return;
+    }
     if (strlen(text) >= sizeof copy)
         fail("-device: '%.40s...' is too long", text);
     strcpy(copy, text);
     word = strtok_r(copy, ",", &save);
     if (!word || strcmp(word, name) != 0)
-        fail("-device '%s' is not a device of morph86; use isa-debug-exit,iobase=PORT,iosize=BYTES or e1000,netdev=NAME", word ? word : "");
+        fail("-device '%s' is not a device of morph86; use isa-debug-exit,iobase=PORT,iosize=BYTES, "
+             "e1000,netdev=NAME, pci-testdev or vmmouse",
+             word ? word : "");
     while ((word = strtok_r(NULL, ",", &save))) {
         unsigned long *field = strncmp(word, "iobase=", 7) == 0   ? &base
                                : strncmp(word, "iosize=", 7) == 0 ? &size
@@ -317,16 +409,19 @@ static const struct option_row {
     void (*set)(struct options *o, const char *text);
     const char *help;
 } option_table[] = {
-    {GROUP_MACHINE, "M", "pc", set_machine, "board (also -machine)"},
+    {GROUP_MACHINE, "M", "pc[,vmport=off]", set_machine, "board (also -machine), with VMware's port or without"},
     {GROUP_MACHINE, "machine", "pc", set_machine, NULL},
     {GROUP_MACHINE, "cpu", "MODEL[,+f][,-f]", set_cpu, "processor model and features; -cpu help lists them"},
     {GROUP_MACHINE, "smp", "1", set_smp, "number of processors"},
     {GROUP_MACHINE, "m", "SIZE", set_memory, "memory in MiB, or with K, M, G (default 128M)"},
+    {GROUP_MACHINE, "rtc", "base=...,...", set_rtc,
+     "base=utc|localtime|2006-06-17T16:01:21, clock=host|rt|vm (vm stands while the machine is stopped)"},
     {GROUP_MACHINE, "accel", "interp", set_accel, "how guest code runs"},
     {GROUP_BOOT, "bios", "FILE", set_bios, "firmware image, 64 to 512 KiB (default: SeaBIOS)"},
     {GROUP_BOOT, "kernel", "FILE", set_kernel, "Linux bzImage or multiboot ELF"},
     {GROUP_BOOT, "initrd", "FILE[,...]", set_initrd, "initial RAM disk, or multiboot modules"},
     {GROUP_BOOT, "append", "TEXT", set_append, "kernel command line"},
+    {GROUP_BOOT, "option-rom", "FILE[,...]", add_option_rom, "ROM that the firmware runs, repeatable; bootindex=N"},
     {GROUP_BOOT, "boot", "LETTERS,...", set_boot, "a floppy, c disk, d CD, n network; once=LETTERS, menu=on"},
     {GROUP_BOOT, "no-reboot", NULL, set_no_reboot, "leave when the guest resets"},
     {GROUP_DISKS, "hda", "FILE", set_hda, "raw image of the first IDE disk (-hdb, -hdc, -hdd: the others)"},
@@ -351,7 +446,8 @@ static const struct option_row {
     {GROUP_DEVICES, "vga", "std|none", set_vga, "display card"},
     {GROUP_DEVICES, "nic", "user,...|none", set_nic, "network card and NAT: model=e1000, mac=, hostfwd=tcp::2222-:22"},
     {GROUP_DEVICES, "netdev", "user,id=NAME,...", set_netdev, "a network for -device e1000,netdev=NAME"},
-    {GROUP_DEVICES, "device", "NAME,...", set_device, "isa-debug-exit,iobase=PORT,iosize=BYTES; e1000,netdev=NAME"},
+    {GROUP_DEVICES, "device", "NAME,...", set_device, 
+     "isa-debug-exit,iobase=PORT,iosize=BYTES; e1000,netdev=NAME; pci-testdev; vmmouse"},
     {GROUP_DEVICES, "nodefaults", NULL, set_nodefaults, "no default devices: no serial line, no display card"},
     {GROUP_DEBUG, "S", NULL, set_stopped, "start stopped; the monitor's cont goes on"},
     {GROUP_DEBUG, "d", "ITEM,...", set_log, "log these; -d help lists them"},
@@ -392,13 +488,15 @@ static void check_consistency(const struct options *o)
         fail("-initrd needs -kernel: name the kernel it belongs to");
     if (o->append && !o->kernel)
         fail("-append needs -kernel: a boot loader passes its own command line");
+    if (o->has_vmmouse && !o->has_vmport)
+        fail("-device vmmouse needs the port that -M pc,vmport=off takes away; leave out one of the two");
 }
 
 void options_parse(struct options *options, int argc, char **argv)
 {
     char error[200];
 
-    *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true};
+    *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))

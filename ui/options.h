@@ -6,19 +6,26 @@
 #include <stdint.h>
 
 #include "frontend/x86/cpuid.h"
+#include "hw/pc/option_rom.h"
 #include "ui/display.h"
 #include "ui/options_disk.h"
 #include "ui/options_net.h"
+#include "ui/options_rtc.h"
+#include "translator/translator.h"
 
 #define MAX_SERIAL   4
 #define MAX_MONITORS 4
 
 struct options {
+    struct translator_options accel;
     uint64_t ram_bytes;
     struct cpu_model model;
     const char *bios;     /* NULL: the distribution's SeaBIOS */
     const char *vga_bios; /* NULL: the distribution's */
     const char *kernel, *initrd, *append;
+    struct option_rom option_rom[OPTION_ROMS_MAX];
+    char option_rom_path[OPTION_ROMS_MAX][256]; /* what they point to */
+    unsigned n_option_roms;
     struct disk_options disks;
     const char *serial[MAX_SERIAL]; /* chardev specs; NULL: none */
     unsigned n_serial;
@@ -35,9 +42,13 @@ struct options {
     bool nodefaults;
     bool nographic;
     bool has_vga;
+    bool has_vmport;  /* VMware's port with its mouse */
+    bool has_vmmouse; /* asked for by name */
+    bool has_testdev;
     bool has_debug_exit;
     uint16_t debug_exit_port;
     struct net_options net;
+    struct rtc_options rtc;
     const char *log_items, *log_file;
 };
 

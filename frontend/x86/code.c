@@ -77,6 +77,13 @@ static void page_watch(struct cpu *cpu, phys_addr page, bool watched)
     mmu_rewatch(&cpu->mmu, page);
 }
 
+bool code_page_has_blocks(struct cpu *cpu, phys_addr page)
+{
+    const struct code_page *p = page_find(cpu->code->pool, page & PHYS_PAGE_MASK);
+
+    return p && p->blocks;
+}
+
 /* phys reports a store of any writer into a page that holds blocks. */
 static void code_written(void *opaque, phys_addr address, unsigned len_bytes)
 {
@@ -88,9 +95,13 @@ static void code_written(void *opaque, phys_addr address, unsigned len_bytes)
         unsigned first = address > at ? (unsigned)(address - at) : 0;
         unsigned last = end - at < PHYS_PAGE_SIZE ? (unsigned)(end - at) - 1 : PHYS_PAGE_SIZE - 1;
         uint64_t hit;
+        bool is_engines = cpu->engine && cpu->engine->code_written(cpu, at, first, last);
 
-        if (!page)
+        if (!page || !page->blocks) {
+            if (!is_engines)
+                page_watch(cpu, at, false);
             continue;
+        }
         hit = (~0ull << first / CODE_GRANULE) & (~0ull >> (63 - last / CODE_GRANULE));
         if (!(page->mask & hit))
             continue;
@@ -109,7 +120,7 @@ static void code_written(void *opaque, phys_addr address, unsigned len_bytes)
                 link = &block->next_in_page;
             }
         }
-        if (!page->blocks)
+        if (!page->blocks && !is_engines)
             page_watch(cpu, at, false);
     }
 }
@@ -152,7 +163,7 @@ void code_empty(struct cpu *cpu)
 
     for (unsigned i = 0; i < CODE_PAGE_BUCKETS; i++)
         for (struct code_page *page = pool->page_bucket[i]; page; page = page->next_in_bucket)
-            if (page->blocks)
+            if (page->blocks && !(cpu->engine && cpu->engine->has_code(cpu, page->page)))
                 page_watch(cpu, page->page, false);
     memset(pool->bucket, 0, sizeof pool->bucket);
     memset(pool->page_bucket, 0, sizeof pool->page_bucket);

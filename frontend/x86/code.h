@@ -44,6 +44,8 @@ struct code_cache *code_create(struct cpu *cpu);
 void code_destroy(struct code_cache *code);
 /* Forgets everything. Only between blocks; from inside one use code_kill_running() and CPU_EVENT_FLUSH. */
 void code_empty(struct cpu *cpu);
+/* Does the physical page hold decoded blocks? */
+bool code_page_has_blocks(struct cpu *cpu, phys_addr page);
 /* Makes the running block stop after the current instruction. */
 void code_kill_running(struct cpu *cpu);
 /* The block at CS:EIP, built if need be. NULL if the first instruction cannot be cached (it crosses a page, lies in MMIO)

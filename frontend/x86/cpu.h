@@ -137,7 +137,9 @@ enum cpu_halt_state { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN };
 struct insn;
 struct code_block;
 struct code_cache;
+struct cpu;
 struct cpu_model; /* cpuid.h */
+struct translator; /* translator/translator.h */
 
 /* What the vCPU asks of the board. All called on the machine thread. */
 struct cpu_board {
@@ -150,6 +152,18 @@ struct cpu_board {
     uint64_t (*tsc)(void *opaque);             /* time-stamp counter before IA32_TSC offset */
     void (*smm)(void *opaque, bool active);    /* SMIACT#: SMRAM appears, A20 is not masked. May be NULL */
     void (*apic_base)(void *opaque, uint64_t value); /* IA32_APIC_BASE after a write or reset. May be NULL */
+};
+
+/* What runs guest code instead of the interpreter's blocks, if anything (struct cpu.engine). */
+struct cpu_engine {
+    /* Runs from cpu->eip until something needs the run loop. All state is in struct cpu before and after. */
+    void (*run)(struct cpu *cpu);
+    /* Bytes first..last of the physical page `page` were written. True if the engine still has code of that page. */
+    bool (*code_written)(struct cpu *cpu, phys_addr page, unsigned first, unsigned last);
+    /* Has it code of that physical page? */
+    bool (*has_code)(struct cpu *cpu, phys_addr page);
+    /* Forget everything: memory was mapped anew. */
+    void (*empty)(struct cpu *cpu);
 };
 
 struct cpu_smm {
@@ -176,6 +190,25 @@ struct cpu_msrs {
     uint64_t perf_evtsel[2], perf_ctr[2];
 };
 
+/* What translated code keeps beside the architecture. While it runs, the general registers and OSZAPC are in host
+ * registers; whenever C code runs they are in struct cpu (backend/x86_64/entry.c). */
+struct cpu_translated {
+    _Atomic uint64_t run_ok; /* 0: leave at the next poll. Cleared by any thread with an event */
+    uint32_t page_eip;       /* EIP of the first byte of the page that the running block lies in */
+    uint32_t address;        /* linear address of the access that needs the slow path, if no guest register holds it */
+    uint64_t flags;          /* the host's EFLAGS at the last exit, of which OSZAPC count */
+    void *jump_cache;        /* of the current mode: struct jump_cache_entry[] */
+    uint64_t unit_loaded;    /* the guest's XMM registers are in the host's */
+    uint64_t x87_loaded;     /* the guest's x87 is in the host's */
+    uint64_t scratch;
+    uint32_t left_by_poll;   /* the flags are still in `flags` only */
+    uint32_t mask2, mask16, mask_offset; /* for PEXT: page number with the address's low bits; offset in the page */
+    const void *flat;        /* softmmu/flat.h: tables of the current view */
+    const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
+    const void *(*link)(struct cpu *cpu, const uint8_t *site);   /* a jump whose block is not known yet */
+    const void *(*lookup)(struct cpu *cpu);                      /* the block at cpu->eip */
+};
+
 struct cpu {
     /* ---- the interpreter's hot line ---- */
     uint32_t gpr[GPR_SLOTS]; /* gpr[GPR_NONE] is always 0: "no base", "no index" */
@@ -195,6 +228,7 @@ struct cpu {
     uint8_t stepping;    /* enum cpu_stepping */
     struct segment seg[SREGS];
 
+    struct cpu_translated translated;
     struct segment ldtr, tr;
     struct table_register gdtr, idtr;
     uint32_t cr0, cr2, cr3, cr4;
@@ -222,6 +256,8 @@ struct cpu {
     const struct cpu_board *board;
     const struct cpu_model *model;
     struct code_cache *code;
+    struct translator *translator; /* of the engine below */
+    const struct cpu_engine *engine; /* NULL: everything is interpreted */
     uint64_t executed; /* guest instructions retired, counted per block */
 };
 
@@ -288,7 +324,8 @@ void cpu_destroy(struct cpu *cpu);
 void cpu_reset(struct cpu *cpu);
 /* Runs guest code until CPU_EVENT_STOP. */
 void cpu_run(struct cpu *cpu);
-/* Executes exactly one instruction (or delivers one interrupt, or passes one halted poll). */
+/* Executes exactly one instruction (or delivers one interrupt, or passes one halted poll). With an engine: what that runs
+ * in one go, which is one instruction if it was created so. */
 void cpu_step(struct cpu *cpu);
 void cpu_set_event(struct cpu *cpu, uint32_t events); /* any thread */
 void cpu_set_intr(struct cpu *cpu, bool level);       /* the PIC's INT output */

@@ -42,7 +42,9 @@ void interp_block_next(struct cpu *cpu, const struct insn *in)
 
 void cpu_set_event(struct cpu *cpu, uint32_t events)
 {
-    atomic_fetch_or_explicit(&cpu->events, events, memory_order_release);
+    /* Translated code polls run_ok only; the run loop sets it, then looks at events (cpu_run). */
+    atomic_fetch_or(&cpu->events, events);
+    atomic_store(&cpu->translated.run_ok, 0);
 }
 
 void cpu_set_intr(struct cpu *cpu, bool level)
@@ -61,8 +63,7 @@ static void run_block(struct cpu *cpu, struct code_block *block)
     block_enter(cpu, block);
 }
 
-/* Executes the instruction at CS:EIP by itself. */
-static void run_single(struct cpu *cpu)
+void run_single(struct cpu *cpu)
 {
     const struct insn *in;
 
@@ -106,6 +107,8 @@ static bool serve_events(struct cpu *cpu)
         if (events & CPU_EVENT_FLUSH) {
             mmu_flush(&cpu->mmu);
             code_empty(cpu);
+            if (cpu->engine)
+                cpu->engine->empty(cpu);
         }
         if (events & CPU_EVENT_RESET)
             cpu_reset(cpu);
@@ -169,6 +172,16 @@ void cpu_run(struct cpu *cpu)
     cpu->chain_stack_limit = host_stack_pointer() - CHAIN_STACK_BYTES;
     for (;;) {
         cpu->insn = &between;
+        if (cpu->engine && !run_must_attend(cpu)) {
+            cpu->block = NULL;
+            if (!atomic_load_explicit(&cpu->translated.run_ok, memory_order_relaxed)) {
+                atomic_store(&cpu->translated.run_ok, 1);
+                if (atomic_load(&cpu->events) & ~(uint32_t)CPU_EVENT_INTR)
+                    continue;
+            }
+            cpu->engine->run(cpu);
+            continue;
+        }
         if (needs_attention(cpu)) {
             if (!attend(cpu))
                 break;
@@ -197,6 +210,8 @@ void cpu_step(struct cpu *cpu)
         if (serve_events(cpu) && !interrupts_service(cpu)) {
             if (cpu->halt != CPU_RUNNING)
                 cpu->board->idle(cpu->board->opaque);
+            else if (cpu->engine && !run_must_attend(cpu))
+                cpu->engine->run(cpu);
             else
                 run_single(cpu);
         }

@@ -17,6 +17,22 @@ static inline bool needs_attention(const struct cpu *cpu)
     return __builtin_expect((word | cpu->pending_db) != 0, 0);
 }
 
+/* The same for an engine that checks for interrupts only where IF may have become set: one that is masked does not
+ * keep it from running. */
+static inline bool run_must_attend(const struct cpu *cpu)
+{
+    uint32_t word, events = atomic_load_explicit(&cpu->events, memory_order_relaxed);
+
+    memcpy(&word, &cpu->shadow, sizeof word);
+    if (!(cpu->eflags & EFLAGS_IF))
+        events &= ~(uint32_t)CPU_EVENT_INTR;
+    word |= events | (cpu->eflags & (EFLAGS_TF | EFLAGS_RF));
+    return __builtin_expect((word | cpu->pending_db) != 0, 0);
+}
+
+/* Executes the instruction at CS:EIP by itself (run.c). */
+void run_single(struct cpu *cpu);
+
 /* Enters `block`, counting its instructions; whoever stops early takes the rest back (interp_block_end, run.c). */
 static inline __attribute__((always_inline)) void block_enter(struct cpu *cpu, struct code_block *block)
 {

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+_Static_assert(sizeof(bool) == 1, "a saved boolean is one byte");
+
 static uint64_t load_uint(const uint8_t *at, uint32_t size)
 {
     switch (size) {
@@ -102,9 +104,20 @@ void state_save(const struct state_desc *desc, const void *object, uint8_t *out)
     }
 }
 
+static bool booleans_are_valid(const struct state_desc *desc, const uint8_t *in)
+{
+    for (size_t f = 0; f < desc->n_fields; f++) {
+        const struct state_field *field = &desc->fields[f];
+        for (uint32_t i = 0; i < field->count; i++, in += field->size)
+            if (field->kind == STATE_BOOL && *in > 1)
+                return false;
+    }
+    return true;
+}
+
 bool state_load(const struct state_desc *desc, void *object, const uint8_t *in, size_t len_bytes)
 {
-    if (len_bytes != state_size(desc))
+    if (len_bytes != state_size(desc) || !booleans_are_valid(desc, in))
         return false;
     for (size_t f = 0; f < desc->n_fields; f++) {
         const struct state_field *field = &desc->fields[f];

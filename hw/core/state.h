@@ -11,8 +11,9 @@
 #include <stdio.h>
 
 enum state_kind {
-    STATE_UINT, /* little-endian unsigned of `size` bytes (1, 2, 4, 8); bool counts as 1 byte */
-    STATE_BYTES /* `size` opaque bytes; reset fills with the low byte of `reset` */
+    STATE_UINT, /* little-endian unsigned of `size` bytes (1, 2, 4, 8) */
+    STATE_BOOL,  /* a bool, saved as 0 or 1; any other byte would make reading it undefined */
+    STATE_BYTES, /* `size` opaque bytes; reset fills with the low byte of `reset` */
 };
 
 struct state_field {
@@ -32,24 +33,27 @@ struct state_desc {
     size_t n_fields;
 };
 
+/* The kind follows from the member's type, so no row can get it wrong. */
+#define STATE_KIND(type, member) _Generic(((type *)0)->member, bool : STATE_BOOL, default : STATE_UINT)
 /* A scalar register: STATE_REG(struct uart16550, lcr, 0x00, "LCR") */
 #define STATE_REG(type, member, reset_value, doc_text)                                                                 \
     {                                                                                                                  \
-#member, STATE_UINT, offsetof(type, member), sizeof(((type *)0)->member), 1, 0, (reset_value), (doc_text)      \
+#member, STATE_KIND(type, member), offsetof(type, member), sizeof(((type *)0)->member), 1, 0, (reset_value),   \
+            (doc_text)                                                                                                 \
     }
 /* A one-dimensional array of scalars. */
 #define STATE_ARRAY(type, member, reset_value, doc_text)                                                               \
     {                                                                                                                  \
-#member, STATE_UINT, offsetof(type, member), sizeof(((type *)0)->member[0]),                                   \
+#member, STATE_KIND(type, member[0]), offsetof(type, member), sizeof(((type *)0)->member[0]),                  \
             sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]), sizeof(((type *)0)->member[0]),              \
             (reset_value), (doc_text)                                                                                  \
     }
 /* A member of every element of an array of structs: STATE_EACH(struct pit8254, counter, reload, 0, "CR") */
 #define STATE_EACH(type, array, member, reset_value, doc_text)                                                         \
     {                                                                                                                  \
-#array "." #member, STATE_UINT, offsetof(type, array[0].member), sizeof(((type *)0)->array[0].member),         \
-            sizeof(((type *)0)->array) / sizeof(((type *)0)->array[0]), sizeof(((type *)0)->array[0]),                 \
-            (reset_value), (doc_text)                                                                                  \
+#array "." #member, STATE_KIND(type, array[0].member), offsetof(type, array[0].member),                        \
+            sizeof(((type *)0)->array[0].member), sizeof(((type *)0)->array) / sizeof(((type *)0)->array[0]),          \
+            sizeof(((type *)0)->array[0]), (reset_value), (doc_text)                                                   \
     }
 /* Opaque bytes (a sector buffer, CMOS RAM). */
 #define STATE_BLOB(type, member, fill, doc_text)                                                                       \
@@ -66,7 +70,8 @@ void state_reset(const struct state_desc *desc, void *object);
 size_t state_size(const struct state_desc *desc);
 /* Writes exactly state_size() bytes. */
 void state_save(const struct state_desc *desc, const void *object, uint8_t *out);
-/* Reads state_size() bytes; false (object untouched) if `len_bytes` differs from state_size(). */
+/* Reads state_size() bytes; false (object untouched) if `len_bytes` differs from state_size() or a boolean is neither 0
+ * nor 1. */
 bool state_load(const struct state_desc *desc, void *object, const uint8_t *in, size_t len_bytes);
 /* NULL when equal, else the name of the first field that differs. */
 const char *state_difference(const struct state_desc *desc, const void *a, const void *b);

@@ -376,6 +376,17 @@ static void timer_arm(struct apic *apic)
     timer_set(&apic->timer, (apic->lvt[LVT_TIMER] & LVT_PERIODIC) && deadline < soonest ? soonest : deadline);
 }
 
+static void timer_expired(void *opaque);
+
+/* The count has reached 0 already, and the host's timer is late. */
+static void timer_catch_up(struct apic *apic)
+{
+    if (apic->timer.deadline_ns > clock_now_ns(apic->clock))
+        return;
+    timer_cancel(&apic->timer);
+    timer_expired(apic);
+}
+
 static void timer_expired(void *opaque)
 {
     struct apic *apic = opaque;
@@ -428,20 +439,30 @@ static void send(struct apic *apic)
     apic_receive(apic, &message);
 }
 
+static void tell_ready(const struct apic *apic)
+{
+    if (apic->wires.ready)
+        apic->wires.ready(apic->wires.opaque);
+}
+
 static void write_svr(struct apic *apic, uint32_t value)
 {
+    timer_catch_up(apic);
     apic->svr = value & SVR_WRITABLE;
     if (!(value & SVR_ENABLE))
         for (unsigned i = 0; i < LVT_ENTRIES; i++)
             apic->lvt[i] |= LVT_MASKED;
     timer_arm(apic);
     update(apic);
+    tell_ready(apic);
 }
 
 static void write_lvt(struct apic *apic, unsigned entry, uint32_t value)
 {
-    if (entry == LVT_TIMER)
+    if (entry == LVT_TIMER) {
+        timer_catch_up(apic);
         timer_rebase(apic);
+    }
     value = (value & lvt_writable[entry]) | (apic->lvt[entry] & LVT_REMOTE_IRR);
     if (!(value & LVT_LEVEL))
         value &= ~LVT_REMOTE_IRR;
@@ -484,6 +505,7 @@ static uint32_t read_register(struct apic *apic, uint32_t reg)
     case APIC_TMR ... APIC_TMR + 0x70:
         return apic->tmr[index];
     case APIC_IRR ... APIC_IRR + 0x70:
+        timer_catch_up(apic);
         return apic->irr[index];
     case APIC_ESR:
         return apic->esr;
@@ -496,6 +518,7 @@ static uint32_t read_register(struct apic *apic, uint32_t reg)
     case APIC_INITIAL_COUNT:
         return apic->initial_count;
     case APIC_CURRENT_COUNT:
+        timer_catch_up(apic);
         return timer_count(apic);
     case APIC_DIVIDE:
         return apic->divide;
@@ -510,6 +533,7 @@ static void write_register(struct apic *apic, uint32_t reg, uint32_t value)
     switch (reg) {
     case APIC_ID:
         apic->id = (uint8_t)(value >> 24);
+        tell_ready(apic);
         break;
     case APIC_TPR:
         apic->tpr = (uint8_t)value;
@@ -520,9 +544,11 @@ static void write_register(struct apic *apic, uint32_t reg, uint32_t value)
         break;
     case APIC_LDR:
         apic->ldr = (uint8_t)(value >> 24);
+        tell_ready(apic);
         break;
     case APIC_DFR:
         apic->dfr = value | 0x0fffffff;
+        tell_ready(apic);
         break;
     case APIC_SVR:
         write_svr(apic, value);
@@ -542,11 +568,13 @@ static void write_register(struct apic *apic, uint32_t reg, uint32_t value)
         write_lvt(apic, (reg - APIC_LVT) / APIC_REGISTER_STEP, value);
         break;
     case APIC_INITIAL_COUNT:
+        timer_catch_up(apic);
         apic->initial_count = apic->timer_origin_count = value;
         apic->timer_origin_ns = clock_now_ns(apic->clock);
         timer_arm(apic);
         break;
     case APIC_DIVIDE:
+        timer_catch_up(apic);
         timer_rebase(apic);
         apic->divide = value & DIVIDE_WRITABLE;
         timer_arm(apic);
@@ -622,6 +650,14 @@ void apic_reset(struct apic *apic)
     update(apic);
 }
 
+void apic_init_reset(struct apic *apic)
+{
+    uint8_t id = apic->id;
+
+    apic_reset(apic);
+    apic->id = id;
+}
+
 void apic_set_enabled(struct apic *apic, bool enabled)
 {
     bool was_enabled = apic->is_enabled;
@@ -631,10 +667,15 @@ void apic_set_enabled(struct apic *apic, bool enabled)
         apic_reset(apic);
     timer_arm(apic);
     update(apic);
+    tell_ready(apic);
 }
 
 void apic_after_load(struct apic *apic)
 {
+    int64_t now = clock_now_ns(apic->clock);
+
+    if (apic->timer_origin_ns < 0 || apic->timer_origin_ns > now)
+        apic->timer_origin_ns = now;
     timer_arm(apic);
     update(apic);
 }

@@ -42,6 +42,9 @@ struct apic_wires {
     void (*smi)(void *opaque);
     void (*init)(void *opaque);
     void (*eoi)(void *opaque, uint8_t vector); /* a level-triggered interrupt ends: tell the I/O APICs */
+    /* What it is called or whether it listens has changed: who holds a message that nobody took may send it again. May
+     * be NULL. */
+    void (*ready)(void *opaque);
     void *opaque;
 };
 
@@ -54,6 +57,8 @@ struct apic *apic_create(struct clock *clock, uint8_t id, const struct apic_wire
 void apic_destroy(struct apic *apic);
 /* Power-up state, all but what IA32_APIC_BASE says. The pins' levels are wires and stay. */
 void apic_reset(struct apic *apic);
+/* What INIT leaves: as after power-up, but for the ID. */
+void apic_init_reset(struct apic *apic);
 /* IA32_APIC_BASE bit 11. Enabling starts from the power-up state. */
 void apic_set_enabled(struct apic *apic, bool enabled);
 

@@ -29,6 +29,7 @@ struct ioapic {
     uint8_t id;
     uint64_t redirection[IOAPIC_PINS];
     bool asserted[IOAPIC_PINS];
+    uint64_t delivered[IOAPIC_PINS]; /* statistics, not state */
 
     bool (*send)(void *opaque, const struct apic_message *message);
     void *opaque;
@@ -47,6 +48,14 @@ const struct state_desc *ioapic_state(void)
     return &ioapic_desc;
 }
 
+/* NMI, SMI, INIT and ExtINT are edges whatever the entry says: nobody would end them. */
+static bool is_level(uint64_t entry)
+{
+    enum apic_delivery delivery = (enum apic_delivery)(entry >> 8 & 7);
+
+    return (entry & REDIR_LEVEL) && (delivery == APIC_FIXED || delivery == APIC_LOWEST);
+}
+
 static bool send_pin(struct ioapic *ioapic, unsigned n)
 {
     uint64_t entry = ioapic->redirection[n];
@@ -54,9 +63,12 @@ static bool send_pin(struct ioapic *ioapic, unsigned n)
                                    .destination = (uint8_t)(entry >> REDIR_DEST),
                                    .delivery = (enum apic_delivery)(entry >> 8 & 7),
                                    .is_logical = entry & REDIR_LOGICAL,
-                                   .is_level = entry & REDIR_LEVEL};
+                                   .is_level = is_level(entry)};
 
-    return ioapic->send(ioapic->opaque, &message);
+    if (!ioapic->send(ioapic->opaque, &message))
+        return false;
+    ioapic->delivered[n]++;
+    return true;
 }
 
 /* Level-triggered pins that are asserted, unmasked and not being served. */
@@ -64,7 +76,7 @@ static void serve_level(struct ioapic *ioapic, unsigned n)
 {
     uint64_t *entry = &ioapic->redirection[n];
 
-    if (!ioapic->asserted[n] || (*entry & (REDIR_LEVEL | REDIR_MASKED | REDIR_REMOTE)) != REDIR_LEVEL)
+    if (!ioapic->asserted[n] || !is_level(*entry) || (*entry & (REDIR_MASKED | REDIR_REMOTE)))
         return;
     /* Before the message: its end may come while it is being sent. */
     *entry |= REDIR_REMOTE;
@@ -78,7 +90,7 @@ static void set_pin(void *opaque, int n, bool level)
     bool is_rising = level && !ioapic->asserted[n];
 
     ioapic->asserted[n] = level;
-    if (ioapic->redirection[n] & REDIR_LEVEL)
+    if (is_level(ioapic->redirection[n]))
         serve_level(ioapic, (unsigned)n);
     else if (is_rising && !(ioapic->redirection[n] & REDIR_MASKED))
         send_pin(ioapic, (unsigned)n);
@@ -130,10 +142,11 @@ static void write_register(struct ioapic *ioapic, uint32_t value)
     entry = &ioapic->redirection[index / 2];
     if (index & 1) {
         *entry = (uint32_t)*entry | (uint64_t)(value & REDIR_HIGH_MASK) << 32;
+        serve_level(ioapic, index / 2); /* the new destination may take what the old one did not */
         return;
     }
     *entry = (*entry & ~(uint64_t)REDIR_WRITABLE) | (value & REDIR_WRITABLE);
-    if (!(value & REDIR_LEVEL))
+    if (!is_level(*entry))
         *entry &= ~(uint64_t)REDIR_REMOTE; /* how software without an EOI register ends a level interrupt */
     serve_level(ioapic, index / 2);
 }
@@ -191,9 +204,21 @@ void ioapic_reset(struct ioapic *ioapic)
     memcpy(ioapic->asserted, asserted, sizeof asserted);
 }
 
-/* Messages under way are in the local APICs' saved state. */
-void ioapic_after_load(struct ioapic *ioapic)
+void ioapic_retry(struct ioapic *ioapic)
 {
     for (unsigned n = 0; n < IOAPIC_PINS; n++)
         serve_level(ioapic, n);
+}
+
+/* Messages under way are in the local APICs' saved state. */
+void ioapic_after_load(struct ioapic *ioapic)
+{
+    ioapic_retry(ioapic);
+}
+
+void ioapic_print_counts(const struct ioapic *ioapic, FILE *out)
+{
+    for (unsigned n = 0; n < IOAPIC_PINS; n++)
+        if (ioapic->delivered[n])
+            fprintf(out, "%2u: %llu\n", n, (unsigned long long)ioapic->delivered[n]);
 }

@@ -2,6 +2,8 @@
 #ifndef HW_INTC_IOAPIC_H
 #define HW_INTC_IOAPIC_H
 
+#include <stdio.h>
+
 #include "hw/intc/apic.h"
 
 #define IOAPIC_PINS  24
@@ -22,7 +24,12 @@ struct irq ioapic_input(struct ioapic *ioapic, unsigned n);
 /* A local APIC has ended a level-triggered interrupt. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 
+/* An APIC may take now what none took before. */
+void ioapic_retry(struct ioapic *ioapic);
+
 const struct state_desc *ioapic_state(void);
 void ioapic_after_load(struct ioapic *ioapic);
+/* `info irq`: how many messages of each pin an APIC took, those of which it took any. */
+void ioapic_print_counts(const struct ioapic *ioapic, FILE *out);
 
 #endif

@@ -24,6 +24,8 @@
 #include "hw/dma/dma8237.h"
 #include "hw/input/kbc8042.h"
 #include "hw/input/port92.h"
+#include "hw/input/vmmouse.h"
+#include "hw/input/vmport.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/fpu_error.h"
 #include "hw/intc/ioapic.h"
@@ -32,6 +34,7 @@
 #include "hw/pc/fw_cfg.h"
 #include "hw/pc/kernel_loader.h"
 #include "hw/pci/i440fx.h"
+#include "hw/pci/pci_testdev.h"
 #include "hw/pci/piix3.h"
 #include "hw/pci/piix4_pm.h"
 #include "hw/timer/hpet.h"
@@ -63,6 +66,8 @@ enum isa_irq {
     IRQ_IDE1 = 15
 };
 
+enum isa_source { FROM_CHIP, FROM_COM3_COM4, FROM_PCI }; /* who may share an ISA interrupt: inputs of its OR gate */
+
 /* AT shutdown status, with the value that tells firmware to go on where the guest entered S3. */
 #define CMOS_SHUTDOWN_STATUS 0x0f
 #define CMOS_SHUTDOWN_RESUME 0xfe
@@ -86,6 +91,7 @@ enum isa_irq {
 #define PIIX3_SLOT 1
 #define VGA_SLOT   2
 #define NIC_SLOT   3
+#define TEST_SLOT  4
 
 #define SMRAM_BASE  0xa0000u
 #define SMRAM_BYTES 0x20000u
@@ -114,6 +120,7 @@ struct pc {
     struct hpet *hpet;
     bool hpet_replaces, pit_level, rtc_level; /* legacy replacement, and the wires that it cuts */
     struct pic8259_pair *pic;
+    struct irq_or isa_irq[16];
     struct fpu_error *fpu_error;
     struct dma8237 *dma;
     struct pit8254 *pit;
@@ -121,6 +128,8 @@ struct pc {
     struct rtc146818 *rtc;
     struct kbc8042 *kbc;
     struct port92 *port92;
+    struct vmport *vmport;
+    struct vmmouse *vmmouse;
     struct uart16550 *uart[PC_SERIAL_LINES];
     struct parallel *parallel;
     struct debugcon *debugcon;
@@ -134,6 +143,7 @@ struct pc {
     struct piix3_ide *piix3_ide;
     struct vga *vga;
     struct e1000 *nic;
+    struct pci_testdev *testdev;
     struct fw_cfg *fw_cfg;
     struct kernel_image kernel; /* what fw_cfg reads the pieces of -kernel from */
 
@@ -228,7 +238,7 @@ static void set_init(void *opaque)
 {
     struct pc *pc = opaque;
 
-    apic_reset(pc->apic);
+    apic_init_reset(pc->apic);
     cpu_set_event(pc->cpu, CPU_EVENT_RESET);
 }
 
@@ -237,6 +247,14 @@ static bool send_to_apic(void *opaque, const struct apic_message *message)
     struct pc *pc = opaque;
 
     return apic_receive(pc->apic, message);
+}
+
+static void apic_is_ready(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    if (pc->ioapic)
+        ioapic_retry(pc->ioapic);
 }
 
 static void end_at_ioapic(void *opaque, uint8_t vector)
@@ -339,6 +357,35 @@ static void set_smm(void *opaque, bool active)
     phys_set_a20(pc->phys, pc->a20 || pc->in_smm);
 }
 
+/* The guest talks to VMware's port through the registers of its processor. */
+static void get_vmport_registers(void *opaque, struct vmport_registers *r)
+{
+    const uint32_t *gpr = ((const struct pc *)opaque)->cpu->gpr;
+
+    *r = (struct vmport_registers){
+        .eax = gpr[EAX], .ebx = gpr[EBX], .ecx = gpr[ECX], .edx = gpr[EDX], .esi = gpr[ESI], .edi = gpr[EDI]};
+}
+
+static void set_vmport_registers(void *opaque, const struct vmport_registers *r)
+{
+    uint32_t *gpr = ((struct pc *)opaque)->cpu->gpr;
+
+    gpr[EAX] = r->eax;
+    gpr[EBX] = r->ebx;
+    gpr[ECX] = r->ecx;
+    gpr[EDX] = r->edx;
+    gpr[ESI] = r->esi;
+    gpr[EDI] = r->edi;
+}
+
+/* Its driver hangs on the PS/2 mouse's interrupt and throws away what that mouse says. */
+static void announce_vmmouse(void *opaque)
+{
+    struct pc *pc = opaque;
+
+    kbc8042_mouse(pc->kbc, 1, 0, 0, 0);
+}
+
 /* ---- reset, sleep and the end ---- */
 
 /* The host bridge keeps what it shadows: in S3 it refreshes the memory, and firmware resumes from its shadow. */
@@ -357,6 +404,8 @@ static void reset_all_but_memory(struct pc *pc)
     rtc146818_reset(pc->rtc);
     kbc8042_reset(pc->kbc);
     port92_reset(pc->port92);
+    if (pc->vmmouse)
+        vmmouse_reset(pc->vmmouse);
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
         if (pc->uart[i])
             uart16550_reset(pc->uart[i]);
@@ -373,6 +422,8 @@ static void reset_all_but_memory(struct pc *pc)
         vga_reset(pc->vga);
     if (pc->nic)
         e1000_reset(pc->nic);
+    if (pc->testdev)
+        pci_testdev_reset(pc->testdev);
     fw_cfg_reset(pc->fw_cfg);
     cpu_reset(pc->cpu);
 }
@@ -698,10 +749,10 @@ static void fill_cmos_floppies(struct pc *pc)
 
 /* fw_cfg keys of the kernel's pieces: board-specific, clear of those that QEMU uses. */
 #define KERNEL_FIRST_KEY 0x8040
+#define KERNEL_ROM       "genroms/morph86-kernel.rom"
 
 static bool add_kernel(struct pc *pc, char *error, size_t error_size)
 {
-    static const char bootorder[] = "/rom@genroms/morph86-kernel.rom\n";
     struct kernel_image *image = &pc->kernel;
     uint8_t rom[KERNEL_ROM_MAX];
     size_t rom_len;
@@ -715,8 +766,7 @@ static bool add_kernel(struct pc *pc, char *error, size_t error_size)
         added = fw_cfg_add_source(pc->fw_cfg, (uint16_t)(KERNEL_FIRST_KEY + i),
                                   (struct fw_cfg_source){.read = kernel_piece_read, .opaque = &image->piece[i]},
                                   (uint32_t)image->piece[i].len_bytes);
-    added = added && fw_cfg_add_file(pc->fw_cfg, "genroms/morph86-kernel.rom", rom, rom_len) &&
-            fw_cfg_add_file(pc->fw_cfg, "bootorder", bootorder, sizeof bootorder);
+    added = added && fw_cfg_add_file(pc->fw_cfg, KERNEL_ROM, rom, rom_len);
     if (!added)
         snprintf(error, error_size, "out of memory for '%s'; close other programs", pc->config.kernel_path);
     return added;
@@ -736,12 +786,17 @@ static bool create_chips(struct pc *pc)
     } ide[2] = {{0x1f0, 0x3f6, IRQ_IDE0}, {0x170, 0x376, IRQ_IDE1}};
     struct clock *clock = pc->config.clock;
     const struct irq a20 = {.set = set_a20, .opaque = pc}, reset = {.set = reset_line, .opaque = pc};
-    struct irq intr = {.set = set_intr, .opaque = pc}, isa_irq[16], pit_out[3] = {0};
+    struct irq intr = {.set = set_intr, .opaque = pc}, isa_irq[16], pci_irq[16], pit_out[3] = {0};
     struct bus *bus = pc->bus;
 
     if (cpu_model_has_apic(pc->config.model)) {
-        const struct apic_wires wires = {
-            .intr = intr, .nmi = set_nmi, .smi = set_smi, .init = set_init, .eoi = end_at_ioapic, .opaque = pc};
+        const struct apic_wires wires = {.intr = intr,
+                                         .nmi = set_nmi,
+                                         .smi = set_smi,
+                                         .init = set_init,
+                                         .eoi = end_at_ioapic,
+                                         .ready = apic_is_ready,
+                                         .opaque = pc};
 
         if (!(pc->apic = apic_create(clock, 0, &wires)) || !(pc->ioapic = ioapic_create(send_to_apic, pc)))
             return false;
@@ -761,8 +816,11 @@ static bool create_chips(struct pc *pc)
 
     if (!(pc->pic = pic8259_pair_create(intr)))
         return false;
-    for (unsigned i = 0; i < 16; i++)
-        isa_irq[i] = (struct irq){.set = set_isa_irq, .opaque = pc, .line = (int)i};
+    for (unsigned i = 0; i < 16; i++) {
+        pc->isa_irq[i].out = (struct irq){.set = set_isa_irq, .opaque = pc, .line = (int)i};
+        isa_irq[i] = irq_or_input(&pc->isa_irq[i], FROM_CHIP);
+        pci_irq[i] = irq_or_input(&pc->isa_irq[i], FROM_PCI);
+    }
     bus_map_ports(bus, 0x20, 2, &pic8259_ops, pic8259_chip(pc->pic, 0));
     bus_map_ports(bus, 0xa0, 2, &pic8259_ops, pic8259_chip(pc->pic, 1));
     bus_map_ports(bus, 0x4d0, 2, &pic8259_elcr_ops, pc->pic);
@@ -786,6 +844,7 @@ static bool create_chips(struct pc *pc)
     if (!(pc->rtc = rtc146818_create(clock, pc->config.rtc_seconds,
                                      (struct irq){.set = set_rtc_irq, .opaque = pc, .line = IRQ_RTC})))
         return false;
+    rtc146818_follow(pc->rtc, pc->config.rtc_now_ns, pc->config.opaque);
     bus_map_ports(bus, 0x70, 2, &rtc146818_ops, pc->rtc);
     fill_cmos(pc);
 
@@ -799,10 +858,21 @@ static bool create_chips(struct pc *pc)
     bus_map_ports(bus, 0x64, 1, &kbc8042_command_ops, pc->kbc);
     bus_map_ports(bus, 0x92, 1, &port92_ops, pc->port92);
 
+    if (pc->config.has_vmport) {
+        const struct vmport_cpu cpu = {.get = get_vmport_registers, .set = set_vmport_registers, .opaque = pc};
+
+        if (!(pc->vmport = vmport_create(&cpu, pc->config.ram_bytes)) ||
+            !(pc->vmmouse = vmmouse_create(pc->vmport, announce_vmmouse, pc)))
+            return false;
+        bus_map_ports(bus, VMPORT_PORT, VMPORT_PORTS, &vmport_ops, pc->vmport);
+    }
+
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++) {
+        struct irq irq = irq_or_input(&pc->isa_irq[serial[i].irq], i < 2 ? FROM_CHIP : FROM_COM3_COM4);
+
         if (!pc->config.serial[i])
             continue;
-        if (!(pc->uart[i] = uart16550_create(clock, isa_irq[serial[i].irq], pc->config.serial[i])))
+        if (!(pc->uart[i] = uart16550_create(clock, irq, pc->config.serial[i])))
             return false;
         bus_map_ports(bus, serial[i].port, 8, &uart16550_ops, pc->uart[i]);
     }
@@ -831,7 +901,7 @@ static bool create_chips(struct pc *pc)
     if (!(pc->i440fx = i440fx_create(
               pc->pci,
               &(struct i440fx_board){.pam_changed = map_pam_segment, .smram_changed = set_smram, .opaque = pc})) ||
-        !(pc->piix3 = piix3_create(pc->pci, PIIX3_SLOT, isa_irq, reset_from_chipset, pc)) ||
+        !(pc->piix3 = piix3_create(pc->pci, PIIX3_SLOT, pci_irq, reset_from_chipset, pc)) ||
         !(pc->pm = piix4_pm_create(pc->pci, PIIX3_SLOT, bus, clock,
                                    &(struct piix4_pm_board){.sci = isa_irq[IRQ_SCI],
                                                             .has_com1 = pc->uart[0],
@@ -894,6 +964,9 @@ static bool create_chips(struct pc *pc)
                                                    pc->nic_firmware, pc->nic_firmware_len)))
         return false;
 
+    if (pc->config.has_testdev && !(pc->testdev = pci_testdev_create(pc->pci, TEST_SLOT)))
+        return false;
+
     if (!(pc->fw_cfg = fw_cfg_create(bus)) || !describe_board(pc))
         return false;
     bus_map_ports(bus, 0x510, 12, &fw_cfg_ports, pc->fw_cfg);
@@ -946,7 +1019,9 @@ struct pc *pc_create(const struct pc_config *config, char *error, size_t error_s
                                    .apic_base = set_apic_base};
     pc->cpu = cpu_create(pc->bus, pc->phys, &pc->board, config->model);
     /* The processor first: chips drive its pins as soon as they exist. */
-    if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)))
+    if (!pc->cpu || !create_chips(pc) || (config->kernel_path && !add_kernel(pc, error, error_size)) ||
+        !option_roms_add(pc->fw_cfg, config->option_rom, config->n_option_roms, config->kernel_path ? KERNEL_ROM : NULL,
+                         error, error_size))
         goto fail;
     pc->boots_once = config->boot_once[0];
     board_reset(pc);
@@ -962,6 +1037,7 @@ void pc_destroy(struct pc *pc)
         return;
     cpu_destroy(pc->cpu);
     fw_cfg_destroy(pc->fw_cfg);
+    pci_testdev_destroy(pc->testdev);
     e1000_destroy(pc->nic);
     vga_destroy(pc->vga);
     piix3_ide_destroy(pc->piix3_ide);
@@ -977,6 +1053,8 @@ void pc_destroy(struct pc *pc)
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++)
         uart16550_destroy(pc->uart[i]);
     parallel_destroy(pc->parallel);
+    vmmouse_destroy(pc->vmmouse);
+    vmport_destroy(pc->vmport);
     port92_destroy(pc->port92);
     kbc8042_destroy(pc->kbc);
     rtc146818_destroy(pc->rtc);
@@ -1032,6 +1110,7 @@ struct pc_parts pc_parts(const struct pc *pc)
                              .apic = pc->apic,
                              .ioapic = pc->ioapic,
                              .kbc = pc->kbc,
+                             .vmmouse = pc->vmmouse,
                              .pci = pc->pci,
                              .dma = pc->dma,
                              .fdc = pc->fdc,

@@ -12,6 +12,7 @@
 #include "frontend/x86/cpuid.h"
 #include "hw/core/clock.h"
 #include "hw/core/host.h"
+#include "hw/pc/option_rom.h"
 
 #define PC_SERIAL_LINES 4
 #define PC_IDE_DISKS    4
@@ -27,6 +28,8 @@ struct pc_config {
     bool has_vga;
     bool no_reboot;                                 /* a reset of the whole board ends pc_run with status 0 */
     const char *kernel_path, *initrd_path, *append; /* NULL: none */
+    struct option_rom option_rom[OPTION_ROMS_MAX];
+    unsigned n_option_roms;
     struct host_char *serial[PC_SERIAL_LINES];      /* NULL: no such line. All owned by the caller. */
     bool has_parallel;
     struct host_char *parallel;                     /* the printer on LPT1; NULL: none */
@@ -43,9 +46,12 @@ struct pc_config {
     struct host_net *nic;       /* network card's cable; NULL: no card */
     uint8_t mac[6];             /* its address */
     const char *nic_rom_path;   /* option ROM; NULL: the distribution's, if it is installed */
+    bool has_vmport;           /* VMware's backdoor port, and the pointing device behind it */
+    bool has_testdev;          /* pci-testdev */
     bool has_debug_exit;
     uint16_t debug_exit_port;
     int64_t rtc_seconds; /* start of the real-time clock, seconds since 1970 as the guest is to see them */
+    int64_t (*rtc_now_ns)(void *opaque); /* what moves it, see rtc146818_follow(); NULL: guest time */
     struct clock *clock;
     /* What the machine thread does between blocks and while the guest is halted. */
     void (*poll)(void *opaque);
@@ -86,6 +92,7 @@ struct pc_parts {
     struct apic *apic;
     struct ioapic *ioapic;
     struct kbc8042 *kbc;
+    struct vmmouse *vmmouse;
     struct pci_bus *pci;
     struct dma8237 *dma;
     struct fdc82078 *fdc;

@@ -255,9 +255,12 @@ static void write_config(struct hpet *hpet, uint32_t value)
 
 static void write_timer_config(struct hpet *hpet, unsigned n, uint32_t value)
 {
+    const uint32_t routes = (uint32_t)(HPET_PINS - 1) << HPET_TN_ROUTE_SHIFT;
     struct hpet_timer *t = &hpet->t[n];
 
     release(hpet, n); /* from the old route */
+    if (!(hpet->wires.routes >> (value >> HPET_TN_ROUTE_SHIFT & (HPET_PINS - 1)) & 1))
+        value = (value & ~routes) | (t->config & routes); /* reading back tells that there is no such route */
     t->config = (value & HPET_TN_WRITABLE) | HPET_TN_CAPABILITIES;
     if (!(t->config & HPET_TN_INT_TYPE))
         hpet->status &= ~(1u << n);
@@ -418,6 +421,12 @@ void hpet_reset(struct hpet *hpet)
 
 void hpet_after_load(struct hpet *hpet)
 {
+    int64_t now = clock_now_ns(hpet->clock);
+
+    if (hpet->origin_ns < 0 || hpet->origin_ns > now)
+        hpet->origin_ns = now;
+    if (hpet->seen - hpet->base > count_now(hpet) - hpet->base)
+        hpet->seen = count_now(hpet);
     hpet->wires.legacy_changed(hpet->wires.opaque, hpet->config & HPET_LEG_RT_CNF);
     for (unsigned n = 0; n < HPET_TIMERS; n++)
         if (hpet->t[n].is_high)

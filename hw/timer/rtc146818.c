@@ -71,8 +71,10 @@ struct rtc146818 {
     uint8_t origin_weekday;             /* the day of week then, 0 to 6; the guest may disagree with the calendar */
     int64_t seen_ns;                    /* flags are set for what happened up to here */
     struct clock *clock;
+    int64_t (*source_ns)(void *opaque); /* all the times above are its; NULL: the clock's */
+    void *source_opaque;
     struct irq irq;
-    struct timer timer;
+    struct timer timer; /* on the clock */
 };
 
 static const struct state_field rtc_fields[] = {
@@ -153,6 +155,11 @@ static unsigned decode_hours(const struct rtc146818 *rtc, uint8_t byte)
 }
 
 /* ---- time ---- */
+
+static int64_t now_ns(const struct rtc146818 *rtc)
+{
+    return rtc->source_ns ? rtc->source_ns(rtc->source_opaque) : clock_now_ns(rtc->clock);
+}
 
 static bool divider_is_reset(const struct rtc146818 *rtc)
 {
@@ -293,6 +300,14 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Another source may be set, or run while the clock is paused: it is looked at again after a second. */
+static void set_timer(struct rtc146818 *rtc, int64_t deadline, int64_t now)
+{
+    if (rtc->source_ns && deadline != CLOCK_NEVER)
+        deadline = clock_now_ns(rtc->clock) + earlier(deadline - now, NS_PER_SECOND);
+    timer_set(&rtc->timer, deadline);
+}
+
 /* Drives IRQ 8 and arms the timer for the next flag that would raise it. */
 static void update(struct rtc146818 *rtc, int64_t now)
 {
@@ -312,13 +327,13 @@ static void update(struct rtc146818 *rtc, int64_t now)
                 deadline = earlier(deadline, rtc->origin_ns + n * NS_PER_SECOND);
         }
     }
-    timer_set(&rtc->timer, deadline);
+    set_timer(rtc, deadline, now);
 }
 
 static void interrupt_due(void *opaque)
 {
     struct rtc146818 *rtc = opaque;
-    int64_t now = clock_now_ns(rtc->clock);
+    int64_t now = now_ns(rtc);
     collect_flags(rtc, now);
     update(rtc, now);
 }
@@ -382,7 +397,7 @@ static void rtc_write(void *self, uint32_t offset, uint32_t value, unsigned widt
         rtc->index = (uint8_t)value;
         return;
     }
-    int64_t now = clock_now_ns(rtc->clock);
+    int64_t now = now_ns(rtc);
     collect_flags(rtc, now);
     write_register(rtc, rtc->index & (uint8_t)~RTC_INDEX_NMI_OFF, (uint8_t)value, now);
     update(rtc, now);
@@ -393,7 +408,7 @@ static uint32_t rtc_read(void *self, uint32_t offset, unsigned width)
     struct rtc146818 *rtc = self;
     if (offset == RTC_INDEX)
         return 0xff; /* write-only */
-    int64_t now = clock_now_ns(rtc->clock);
+    int64_t now = now_ns(rtc);
     uint8_t index = rtc->index & (uint8_t)~RTC_INDEX_NMI_OFF;
     collect_flags(rtc, now);
     fetch_time(rtc, now);
@@ -425,12 +440,24 @@ struct rtc146818 *rtc146818_create(struct clock *clock, int64_t seconds, struct 
     rtc->cmos[RTC_REG_A] = 0x26; /* 32768 Hz crystal, 1024 Hz periodic rate */
     rtc->cmos[RTC_REG_B] = RTC_B_24_12;
     rtc->cmos[RTC_REG_D] = RTC_D_VRT;
-    rtc->origin_ns = rtc->seen_ns = clock_now_ns(clock);
+    rtc->origin_ns = rtc->seen_ns = now_ns(rtc);
     rtc->origin_seconds = seconds;
     int64_t days = floor_div(seconds, SECONDS_PER_DAY);
     rtc->origin_weekday = (uint8_t)(((days + 4) % 7 + 7) % 7); /* 1970-01-01 was a Thursday; 0 is Sunday */
     fetch_time(rtc, rtc->origin_ns);
     return rtc;
+}
+
+void rtc146818_follow(struct rtc146818 *rtc, int64_t (*source_ns)(void *opaque), void *opaque)
+{
+    int64_t before = now_ns(rtc), change;
+
+    rtc->source_ns = source_ns;
+    rtc->source_opaque = opaque;
+    change = now_ns(rtc) - before;
+    rtc->origin_ns += change;
+    rtc->seen_ns += change;
+    update(rtc, now_ns(rtc));
 }
 
 void rtc146818_destroy(struct rtc146818 *rtc)
@@ -443,7 +470,7 @@ void rtc146818_destroy(struct rtc146818 *rtc)
 
 void rtc146818_reset(struct rtc146818 *rtc)
 {
-    int64_t now = clock_now_ns(rtc->clock);
+    int64_t now = now_ns(rtc);
     collect_flags(rtc, now);
     rtc->cmos[RTC_REG_B] &= (uint8_t) ~(RTC_B_PIE | RTC_B_AIE | RTC_B_UIE | RTC_B_SQWE);
     rtc->cmos[RTC_REG_C] = 0;
@@ -470,5 +497,5 @@ bool rtc146818_nmi_is_masked(const struct rtc146818 *rtc)
 void rtc146818_after_load(struct rtc146818 *rtc)
 {
     rtc->origin_weekday %= 7;
-    update(rtc, clock_now_ns(rtc->clock));
+    update(rtc, now_ns(rtc));
 }

@@ -21,6 +21,10 @@ extern const struct bus_ops rtc146818_ops;
  * 24-hour BCD time. `irq` is IRQ 8. NULL when out of memory. */
 struct rtc146818 *rtc146818_create(struct clock *clock, int64_t seconds, struct irq irq);
 void rtc146818_destroy(struct rtc146818 *rtc);
+/* Before the guest runs: time passes as now_ns() says, in ns from any origin, instead of as the machine's clock does.
+ * It may go on while the machine's clock is paused, and may be set forward and back like a host's time of day. NULL:
+ * the machine's clock. */
+void rtc146818_follow(struct rtc146818 *rtc, int64_t (*now_ns)(void *opaque), void *opaque);
 /* The RESET pin: clears interrupt enables and flags; time, alarm and RAM stay. */
 void rtc146818_reset(struct rtc146818 *rtc);
 

@@ -44,6 +44,7 @@ accepted "pentium3" -cpu help
 accepted "i440FX" -M help
 accepted "interp" -accel help
 accepted "int" -d help
+accepted "vmport" -M help
 refused "'-unknown'" -unknown
 refused "'-frobnicate'" -frobnicate 3
 refused "needs a value" -m
@@ -53,6 +54,11 @@ refused "'64T'" -m 64T
 refused "out of range" -m 9G
 refused "out of range" -m 0
 refused "'q35'" -M q35
+refused "'vmport=maybe'" -M pc,vmport=maybe
+refused "'pcx'" -M pcx
+refused "'p'" -M p,vmport=on
+refused "''" -M pc,
+refused "vmport=off" -machine pc,vmport=on,vmport=off -device vmmouse
 refused "'i99'" -cpu i99
 refused "'nonsense'" -cpu pentium3,+nonsense
 refused "'sse2'" -cpu pentium3,sse2
@@ -60,6 +66,14 @@ refused "'2'" -smp 2
 refused "'kvm'" -accel kvm
 refused "'missing.bin'" -bios missing.bin
 refused "'oddrom'" -bios oddrom
+refused "'missing.rom'" -option-rom missing.rom
+refused "'.'" -option-rom .
+refused "'empty'" -option-rom empty
+refused "'speed=9'" -option-rom oddrom,speed=9
+refused "'bootindex='" -option-rom oddrom,bootindex=
+refused "'bootindex=1x'" -option-rom oddrom,bootindex=1x
+refused "'bootindex=-1'" -option-rom oddrom,bootindex=-1
+refused "bootindex 1 is taken" -option-rom oddrom,bootindex=1 -option-rom zeros,bootindex=1
 refused "'missing'" -kernel missing
 refused "'text'" -kernel text
 refused "'zeros'" -kernel zeros
@@ -107,6 +121,7 @@ refused "'hostfwd=tcp:1-2'" -nic user,hostfwd=tcp:1-2
 refused "netdev 'n0' does not exist" -device e1000,netdev=n0
 refused "'cirrus9'" -vga cirrus9
 refused "'toaster'" -device toaster
+refused "'vmmouse2'" -device vmmouse2
 refused "'colour=red'" -device isa-debug-exit,colour=red
 refused "iobase" -device isa-debug-exit,iobase=0x12345
 

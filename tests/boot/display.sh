@@ -4,6 +4,7 @@
 #   tests/boot/display.sh MORPH86 HMP curses
 # Exit status 77: what it needs is not installed.
 set -u
+. "$(dirname "$0")/rom.sh"
 morph86=$(realpath "$1")
 client=$(realpath "$2")
 kind=$3
@@ -41,6 +42,31 @@ wait_for_monitor() {
     fail "the machine did not start: $(cat "$work/err")"
 }
 [ -e "$(dirname "$morph86")/morph86-display-$kind.so" ] || skip "morph86 is built without -display $kind"
+
+# Lights two of the keyboard's lamps; then a driver of VMware's mouse: asks for places, and puts the words of each packet to 600.
+make_pointer_rom() {
+    rom=$work/pointer.rom
+    begin_rom "$rom" "pointer"
+    put "$rom" 0x80 fa b0 ed e6 60 e4 64 a8 02 75 fa b0 06 e6 60 \
+        ba 58 56 66 b8 68 58 4d 56 66 b9 29 00 00 00 66 bb 52 45 41 45 66 ed \
+        66 b8 68 58 4d 56 66 b9 27 00 00 00 66 bb 01 00 00 00 66 ed \
+        66 b8 68 58 4d 56 66 b9 29 00 00 00 66 bb 52 41 42 53 66 ed \
+        ba 58 56 66 b8 68 58 4d 56 66 b9 28 00 00 00 66 ed \
+        83 f8 04 72 ea \
+        66 b8 68 58 4d 56 66 b9 27 00 00 00 66 bb 04 00 00 00 66 ed \
+        31 f6 8e de 66 a3 00 06 66 89 1e 04 06 66 89 0e 08 06 66 89 16 0c 06 \
+        eb bd
+    # cli; mov al, ed; out 60, al; wait: in al, 64; test al, 2; jnz wait; mov al, 6; out 60, al
+    # mov dx, 5658; enable: eax magic, ecx 29, ebx READ; in eax, dx
+    # its name: ecx 27, ebx 1
+    # places: ecx 29, ebx ABSR
+    # loop: how many words: ecx 28
+    # cmp ax, 4; jb loop
+    # four words: ecx 27, ebx 4
+    # xor si, si; mov ds, si; mov [600], eax ... edx
+    # jmp loop
+    end_rom "$rom"
+}
 
 test_sdl() {
     command -v Xvfb >/dev/null || skip "Xvfb is not installed (package xvfb)"
@@ -90,6 +116,27 @@ test_sdl() {
     machine=
     [ $status -eq 0 ] || fail "exit status $status after the window was closed"
     [ ! -s "$work/err" ] || fail "it said: $(cat "$work/err")"
+
+    # A guest that asks VMware's mouse for places has the pointer's without a grab.
+    make_pointer_rom
+    rm -f "$work/mon"
+    "$morph86" -m 16 -nic none -option-rom "$work/pointer.rom,bootindex=0" \
+        -monitor "unix:$work/mon,server=on,wait=off" 2>"$work/err" &
+    machine=$!
+    wait_for_monitor
+    eventually "* Mouse #1: vmmouse (absolute)" "info mice"
+    "$window" title ", Caps Num - " || fail "the title does not say which lamps of the keyboard are lit"
+    "$window" title "morph86: running" || fail "no window: $(cat "$work/err")"
+    sleep 1
+    "$window" point 180 100 # of 720 x 400, in the middle of a pixel
+    eventually "0x00000000 0x0000402d 0x00004051 0x00000000" "xp/4xw 0x600"
+    "$window" point 719 399
+    eventually "0x00000000 0x0000ffd2 0x0000ffae 0x00000000" "xp/4xw 0x600"
+    hmp "mouse_button 2"
+    eventually "0x00000008 0x0000ffd2" "xp/4xw 0x600"
+    hmp quit
+    wait $machine
+    machine=
     echo "the window shows and hears"
 }
 

@@ -8,43 +8,7 @@ morph86=$(realpath "$1")
 client=$(realpath "$2")
 case=$3
 shift 3
-top=$(cd "$(dirname "$0")/../.." && pwd)
-guests=$top/build/guests
-pkg=$guests/pkg
-work=$(mktemp -d)
-machine=
-cleanup() {
-    [ -z "$machine" ] || kill "$machine" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
-cd "$work"
-
-fail() {
-    echo "$case: $*" >&2
-    exit 1
-}
-fetch() { "$top/tests/boot/guests.sh" "$@"; }
-need() { command -v "$1" >/dev/null || fail "$1 is missing; run ./check, which installs what the tests need"; }
-
-# start OPTION...: a machine without a window; its serial line goes to ./serial, its monitor is ./mon
-start() {
-    "$morph86" -m 64 -display none -nic none -serial file:serial -monitor unix:mon,server=on,wait=off "$@" 2>err &
-    machine=$!
-}
-# prints WORD SECONDS: the serial line or the screen shows the word in time
-prints() {
-    for _ in $(seq $(($2 * 2))); do
-        if tr -d '\r' 2>/dev/null <serial | grep -qF -- "$1" || "$client" mon "info screen" 2>/dev/null | grep -qF -- "$1"; then
-            return
-        fi
-        kill -0 $machine 2>/dev/null || fail "the machine has left: $(cat err)"
-        sleep 0.5
-    done
-    "$client" mon "info screen" >&2 || true
-    tail -n 5 serial >&2
-    fail "no '$1' within $2 seconds"
-}
+. "$(dirname "$0")/machine.sh"
 
 # A floppy disk with a FAT file system and SYSLINUX on it.
 syslinux_floppy() {
@@ -194,14 +158,12 @@ order)
     truncate -s 1M disk
     start -fda floppy -cdrom cd.iso -hda disk -boot order=cad,once=d "$@"
     prints "ISOLINUX" 60
-    "$client" mon system_reset >/dev/null
+    hmp system_reset >/dev/null
     prints "SYSLINUX" 60
-    "$client" mon quit >/dev/null || true
-    wait $machine || fail "exit status $?"
-    machine=
+    stop
     start -drive file=floppy,if=floppy,readonly=on -drive file=cd.iso,media=cdrom -boot menu=on,splash-time=20000 "$@"
     prints "Press ESC for boot menu" 60
-    "$client" mon "sendkey esc" >/dev/null
+    hmp "sendkey esc" >/dev/null
     prints "Select boot device" 30
     prints "DVD/CD" 5
     ;;

@@ -3,6 +3,7 @@
  *   title TEXT            waits until the window whose title begins with "morph86" has TEXT in its title
  *   picture PPM FACTOR    fails unless the window shows exactly that picture, each pixel FACTOR times FACTOR
  *   key NAME...           presses X keysyms together and lets them go ("Control_L Alt_L plus")
+ *   point X Y             moves the pointer to that place in the window
  *   close                 asks it to close, as a window manager does
  */
 #include <X11/Xlib.h>
@@ -189,6 +190,12 @@ static void press_keys(Display *display, int n, char **names)
         send_key(display, window, codes[n], states[n + 1], 0);
 }
 
+static void move_pointer(Display *display, int x, int y)
+{
+    XWarpPointer(display, None, find_window(display), 0, 0, 0, 0, x, y);
+    XSync(display, False);
+}
+
 static void close_window(Display *display)
 {
     Window window = find_window(display);
@@ -215,10 +222,12 @@ int main(int argc, char **argv)
         check_picture(display, argv[2], (unsigned)atoi(argv[3]));
     else if (argc > 2 && strcmp(argv[1], "key") == 0)
         press_keys(display, argc - 2, argv + 2);
+    else if (argc == 4 && strcmp(argv[1], "point") == 0)
+        move_pointer(display, atoi(argv[2]), atoi(argv[3]));
     else if (argc == 2 && strcmp(argv[1], "close") == 0)
         close_window(display);
     else
-        fail("use: window title TEXT | picture PPM FACTOR | key NAME... | close");
+        fail("use: window title TEXT | picture PPM FACTOR | key NAME... | point X Y | close");
     XCloseDisplay(display);
     return EXIT_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include "frontend/x86/cpu.h"
 #include "hw/core/log.h"
 #include "hw/input/kbc8042.h"
+#include "hw/input/vmmouse.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/piix4_pm.h"
 #include "softmmu/phys.h"
@@ -97,8 +98,10 @@ struct board *board_create(struct fuzz *f)
     struct cpu_model model;
     struct pc_config config = {.ram_bytes = BOARD_RAM_BYTES,
                                .has_vga = !fuzz_one_in(f, 8),
+                               .has_vmport = !fuzz_one_in(f, 8),
+                               .has_testdev = !fuzz_one_in(f, 8),
                                .mac = {2, 0, 0, 0, 0, 1},
-                               .has_debug_exit = fuzz_one_in(f, 4),
+                               .has_debug_exit = !fuzz_one_in(f, 4),
                                .debug_exit_port = 0x501,
                                .rtc_seconds = (int64_t)fuzz_below(f, 4000000000),
                                .boot_order = "cd",
@@ -117,6 +120,9 @@ struct board *board_create(struct fuzz *f)
         if (i == 0 || fuzz_one_in(f, 2))
             config.serial[i] = &board->serial[i];
     }
+    board->printer.write = char_write;
+    config.has_parallel = !fuzz_one_in(f, 8);
+    config.parallel = fuzz_one_in(f, 4) ? NULL : &board->printer;
     board->debugcon.write = char_write;
     config.debugcon = &board->debugcon;
     for (unsigned i = 0; i < PC_IDE_DISKS; i++) {
@@ -197,9 +203,15 @@ static void place_bars(struct board *board, unsigned devfn, uint32_t *next_port,
 
 static void add_range(struct board *board, const char *device, enum board_range_kind kind, uint64_t base, uint64_t len)
 {
-    if (board->n_ranges < BOARD_MAX_RANGES && len)
-        board->range[board->n_ranges++] =
-            (struct board_range){.device = device, .kind = kind, .base = base, .len = len};
+    unsigned i = 0;
+
+    if (board->n_ranges == BOARD_MAX_RANGES || len == 0)
+        return;
+    board->range[board->n_ranges++] = (struct board_range){.device = device, .kind = kind, .base = base, .len = len};
+    while (i < board->n_devices && strcmp(board->device[i], device) != 0)
+        i++;
+    if (i == board->n_devices)
+        board->device[board->n_devices++] = device;
 }
 
 static void find_ranges(struct board *board)
@@ -208,7 +220,7 @@ static void find_ranges(struct board *board)
                                                 "pci config 4", "pci config 5", "pci config 6", "pci config 7"};
     uint32_t n = 0;
 
-    board->n_ranges = 0;
+    board->n_ranges = board->n_devices = 0;
     for (uint32_t port = 0; port < 0x10000; port += n) {
         const char *name = bus_port_device(board->parts.bus, (uint16_t)port, &n);
 
@@ -226,7 +238,8 @@ static void find_ranges(struct board *board)
         for (unsigned function = 0; function < 8; function++)
             if (pci_bus_device(board->parts.pci, slot << 3 | function))
                 add_range(board, config_name[slot], RANGE_CONFIG, slot << 3 | function, 256);
-    add_range(board, "(nothing)", RANGE_PORTS, 0x1000, 0x8000);
+    add_range(board, "(any port)", RANGE_PORTS, 0, 0x10000);
+    add_range(board, "(any memory)", RANGE_MMIO, 0, 0x100000000);
 }
 
 void board_set_up(struct board *board)
@@ -239,6 +252,7 @@ void board_set_up(struct board *board)
         place_bars(board, devfn, &next_port, &next_memory);
         board_config_write(board, devfn, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     }
+    board_config_write(board, 0, 0x5c, 0x22312022);    /* PAM: write-only, read-only and plain segments */
     board_config_write(board, PM_DEVFN, 0x40, 0xb001); /* PMBA and its enable */
     board_config_write(board, PM_DEVFN, 0x80, 1);
     board_config_write(board, PM_DEVFN, 0x90, 0xb101); /* SMBus */
@@ -323,7 +337,7 @@ void board_host_event(struct board *board)
 {
     struct fuzz *f = board->fuzz;
 
-    switch (fuzz_below(f, 6)) {
+    switch (fuzz_below(f, 8)) {
     case 0:
         char_input(board, &board->serial[fuzz_below(f, PC_SERIAL_LINES)]);
         break;
@@ -335,6 +349,19 @@ void board_host_event(struct board *board)
                       (uint8_t)fuzz_next(f));
         break;
     case 3:
+        if (!board->parts.vmmouse)
+            break;
+        if (fuzz_one_in(f, 2))
+            vmmouse_move(board->parts.vmmouse, (int)fuzz_value(f), (int)fuzz_value(f), (int)fuzz_value(f),
+                         (uint8_t)fuzz_next(f));
+        else
+            vmmouse_point(board->parts.vmmouse, fuzz_value(f), fuzz_value(f), (int)fuzz_value(f),
+                          (uint8_t)fuzz_next(f));
+        break;
+    case 4:
+        char_input(board, &board->printer);
+        break;
+    case 5:
         if (fuzz_one_in(f, 100))
             pc_power_button(board->pc);
         break;

@@ -26,11 +26,13 @@ struct board {
     struct pc *pc;
     struct pc_parts parts;
     struct clock *clock;
-    struct host_char serial[PC_SERIAL_LINES], debugcon;
+    struct host_char serial[PC_SERIAL_LINES], printer, debugcon;
     struct board_disk disk[PC_IDE_DISKS], floppy[PC_FLOPPIES];
     struct host_net cable;
     struct board_range range[BOARD_MAX_RANGES];
     unsigned n_ranges;
+    const char *device[BOARD_MAX_RANGES]; /* each name in range[] once */
+    unsigned n_devices;
     uint64_t n_resets, n_frames;
 };
 

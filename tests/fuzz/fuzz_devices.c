@@ -3,8 +3,8 @@
  * width, aligned and straddling, at every port, memory-mapped range and configuration register, with time, interrupts,
  * DMA, host input and resets going on. A reset or power-off that the guest causes is carried out, and the run goes on.
  *
- * Each run looks at a few devices closely, so that they get far enough into their protocols. --count is in accesses;
- * --min is how many each device must have had, or the program fails.
+ * Each run looks at a few devices closely, so that they get far enough into their protocols. It goes on until there
+ * have been --count accesses, and --min to each device; a device that gets none for very long fails the program.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@
 
 #define MAX_DEVICES 64
 #define MAX_FOCUS   4
-#define RUN_MAX     100000
+#define RUN_MAX     50000
+#define MAX_EXCESS  400 /* times --min that all devices together may get: each is in focus in one run of a few dozen */
 #define STEP_MS     100 /* what the issue of a responsive monitor allows one access */
 #define SCREEN_MAX  (1920u * 1200u)
 
@@ -54,9 +55,9 @@ static void count(struct tally *tally, const char *name, uint64_t n)
 /* The first one by turns, so that every device gets its share and a seed says everything about its run. */
 static void choose_focus(const struct board *board, struct fuzz *f, uint64_t seed, const char *focus[MAX_FOCUS])
 {
-    focus[0] = board->range[seed % board->n_ranges].device;
+    focus[0] = board->device[seed % board->n_devices];
     for (unsigned k = 1; k < MAX_FOCUS; k++)
-        focus[k] = board->range[fuzz_below(f, board->n_ranges)].device;
+        focus[k] = board->device[fuzz_below(f, board->n_devices)];
 }
 
 /* A range of the device; its ranges may have moved, then any. */
@@ -176,6 +177,8 @@ static void run(struct tally *tally, uint64_t seed)
     uint64_t n = 1000 + fuzz_below(&f, RUN_MAX), end = tally->total + n;
     const char *focus[MAX_FOCUS];
 
+    for (unsigned i = 0; i < board->n_devices; i++)
+        count(tally, board->device[i], 0); /* it is there to be counted */
     choose_focus(board, &f, seed, focus);
     while (tally->total < end) {
         uint64_t r = fuzz_below(&f, 4096);
@@ -209,6 +212,15 @@ static void run(struct tally *tally, uint64_t seed)
     board_destroy(board);
 }
 
+/* Has a device had too little, and can that still change? */
+static bool is_wanting(const struct tally *tally, uint64_t min)
+{
+    for (unsigned i = 0; i < tally->n_devices; i++)
+        if (tally->device[i].n_accesses < min)
+            return tally->total / MAX_EXCESS < min;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct fuzz_args args = fuzz_parse_args(argc, argv, (struct fuzz_args){.seed = 1, .count = 1000000});
@@ -218,7 +230,7 @@ int main(int argc, char **argv)
     if (!tally.screen)
         return EXIT_FAILURE;
     fuzz_watch(STEP_MS);
-    for (uint64_t seed = args.seed; tally.total < args.count; seed++)
+    for (uint64_t seed = args.seed; tally.total < args.count || is_wanting(&tally, args.min); seed++)
         run(&tally, seed);
     for (unsigned i = 0; i < tally.n_devices; i++) {
         const struct device *d = &tally.device[i];

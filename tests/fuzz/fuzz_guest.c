@@ -148,6 +148,7 @@ static void run_machine(struct driver *d, uint64_t seed, uint64_t count)
                                     "-display",  "none",
                                     "-nic",      "user,restrict=on",
                                     "-device",   "isa-debug-exit,iobase=0x604,iosize=0x4",
+                                    "-device",   "pci-testdev",
                                     NULL};
 
         if (!machine_start(&m, d->morph86, args, true)) { /* or the guest has already ended it */

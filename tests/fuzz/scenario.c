@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "frontend/x86/cpu.h"
 #include "hw/net/e1000_internal.h"
 #include "hw/pci/pci.h"
 #include "softmmu/phys.h"
@@ -397,6 +398,38 @@ static void play_pm(struct play *p)
         out(p, 4, sleep[fuzz_below(p->f, 6)], 2);
 }
 
+/* A driver that starts, and then takes what there is. */
+static void play_vmport(struct play *p)
+{
+    static const uint32_t commands[] = {0x27, 0x28, 0x29, 0x0a, 0x14},
+                          parameters[] = {0x45414552, 0xf5, 0x4c455252, 0x53424152};
+    uint32_t *gpr = p->board->parts.cpu->gpr;
+
+    for (unsigned i = 0; i < 8; i++) {
+        gpr[EAX] = fuzz_one_in(p->f, 16) ? fuzz_value(p->f) : 0x564d5868;
+        gpr[ECX] = fuzz_one_in(p->f, 16) ? fuzz_value(p->f) : commands[fuzz_below(p->f, 5)];
+        gpr[EBX] = gpr[ECX] == 0x27 ? (uint32_t)fuzz_below(p->f, 8) : parameters[fuzz_below(p->f, 4)];
+        if (fuzz_one_in(p->f, 4))
+            out(p, 0, fuzz_value(p->f), 4);
+        else
+            in(p, 0, 4);
+    }
+}
+
+static void play_testdev(struct play *p)
+{
+    uint32_t at = p->range->kind == RANGE_PORTS ? 0x83 : 0x800;
+
+    if (p->range->kind == RANGE_PORTS) {
+        out(p, 0, (uint32_t)fuzz_below(p->f, 4), 1);
+        out(p, at + (uint32_t)fuzz_below(p->f, 3), fuzz_one_in(p->f, 2) ? 0xfa : fuzz_value(p->f), 1);
+        in(p, (uint32_t)fuzz_below(p->f, 64), 4);
+    } else {
+        write32(p, 0, (uint32_t)fuzz_below(p->f, 4));
+        write32(p, at, 0xfafafafa);
+    }
+}
+
 static const struct {
     const char *device;
     void (*play)(struct play *p);
@@ -406,6 +439,7 @@ static const struct {
     {"fw_cfg", play_fw_cfg}, {"e1000", play_e1000},         {"vga-dispi", play_dispi},
     {"vga", play_vga},       {"pit8254", play_pit},         {"rtc146818", play_rtc},
     {"kbc8042", play_kbc},   {"pic8259", play_pic},         {"piix4-pm", play_pm},
+    {"vmport", play_vmport}, {"pci-testdev", play_testdev},
 };
 
 unsigned board_scenario(struct board *board, const char *device)

@@ -28,6 +28,7 @@ struct options {
     unsigned sets;        /* bit n: enum oracle_set */
     unsigned part, parts; /* of the forms: every parts-th, from `part` */
     const char *form, *report;
+    enum accel accel;
     unsigned max_reports;
 };
 
@@ -333,6 +334,7 @@ static int run_all(struct run *run)
 static const char usage[] = "oracle: runs generated instructions on the host CPU and on the interpreter and compares\n"
                             "  --cases N       per form and code size (5000)\n"
                             "  --seed N        another series (1)\n"
+                            "  --accel NAME    interp, ir or jit: what is compared with the host (interp)\n"
                             "  --set LIST      of integer,x87,simd (all)\n"
                             "  --code 16|32    one code size only\n"
                             "  --part I/N      every N-th form, from I on (0/1)\n"
@@ -378,7 +380,11 @@ static bool parse(int argc, char **argv, struct options *o)
             o->seed = strtoull(value, NULL, 0);
         else if (!strcmp(name, "--case"))
             o->has_only_case = true, o->only_case = strtoull(value, NULL, 0);
-        else if (!strcmp(name, "--max"))
+        else if (!strcmp(name, "--accel")) {
+            o->accel = !strcmp(value, "jit") ? ACCEL_JIT : !strcmp(value, "ir") ? ACCEL_IR : ACCEL_INTERP;
+            if (o->accel == ACCEL_INTERP && strcmp(value, "interp"))
+                return false;
+        } else if (!strcmp(name, "--max"))
             o->max_reports = (unsigned)strtoul(value, NULL, 0);
         else if (!strcmp(name, "--form"))
             o->form = value;
@@ -409,7 +415,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    if (!oracle_machine_create(&run.machine, &why)) {
+    if (!oracle_machine_create(&run.machine, run.options.accel, &why)) {
         printf("skipped: %s\n", why);
         return SKIPPED;
     }

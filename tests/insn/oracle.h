@@ -17,6 +17,7 @@
 #include "frontend/x86/cpu.h"
 #include "frontend/x86/cpuid.h"
 #include "frontend/x86/insn.h"
+#include "translator/translator.h"
 #include "tests/insn/host_exec.h"
 
 /* ---- random numbers: splitmix64 ---- */
@@ -239,7 +240,7 @@ struct oracle_machine {
 };
 
 /* False: this host cannot run the test, *why says so. */
-bool oracle_machine_create(struct oracle_machine *m, const char **why);
+bool oracle_machine_create(struct oracle_machine *m, enum accel accel, const char **why);
 void oracle_machine_destroy(struct oracle_machine *m);
 void oracle_run_host(struct oracle_machine *m, const struct oracle_case *c, struct oracle_result *out);
 void oracle_run_guest(struct oracle_machine *m, const struct oracle_case *c, struct oracle_result *out);

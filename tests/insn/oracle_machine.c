@@ -296,7 +296,15 @@ static bool fill_memory(struct oracle_machine *m)
     return true;
 }
 
-bool oracle_machine_create(struct oracle_machine *m, const char **why)
+/* One instruction to a block, so that a step is a step. */
+static bool attach_translator(struct oracle_machine *m, enum accel accel, const char **why)
+{
+    const struct translator_options options = {.accel = accel, .no_chain = true, .block_insns = 1};
+
+    return accel == ACCEL_INTERP || translator_create(m->cpu, &options, why);
+}
+
+bool oracle_machine_create(struct oracle_machine *m, enum accel accel, const char **why)
 {
     memset(m, 0, sizeof *m);
     m->vendor = host_vendor();
@@ -306,7 +314,7 @@ bool oracle_machine_create(struct oracle_machine *m, const char **why)
     m->base[WINDOW_DATA] = m->host.data_base;
     m->base[WINDOW_STACK] = m->host.stack_base;
     *why = "out of memory";
-    if (make_host_segments(m) && create_guest(m)) {
+    if (make_host_segments(m) && create_guest(m) && attach_translator(m, accel, why)) {
         map_windows(m);
         put_system(m);
         load_system(m);
@@ -320,6 +328,8 @@ bool oracle_machine_create(struct oracle_machine *m, const char **why)
 
 void oracle_machine_destroy(struct oracle_machine *m)
 {
+    if (m->cpu)
+        translator_destroy(m->cpu);
     cpu_destroy(m->cpu);
     if (m->bus)
         bus_destroy(m->bus);
@@ -544,9 +554,11 @@ static void load_guest_code(struct oracle_machine *m)
         !memcmp(m->guest[WINDOW_CODE] + h->loaded_eip, h->loaded, h->loaded_len))
         return;
     memset(m->guest[WINDOW_CODE] + m->guest_eip, FILLER, m->guest_code_len);
+    phys_note_write(m->phys, CODE_PHYS + m->guest_eip, m->guest_code_len);
     m->guest_eip = h->loaded_eip;
     m->guest_code_len = h->loaded_len;
     memcpy(m->guest[WINDOW_CODE] + h->loaded_eip, h->loaded, h->loaded_len);
+    phys_note_write(m->phys, CODE_PHYS + m->guest_eip, m->guest_code_len);
 }
 
 static bool vector_has_error(unsigned vector)

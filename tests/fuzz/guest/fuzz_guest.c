@@ -22,7 +22,7 @@
 extern const uint32_t rom_seed[2];
 void guest_main(void);
 
-enum kind { PORTS, MEMORY, CONFIG };
+enum kind { PORTS, MEMORY, CONFIG, BACKDOOR };
 
 struct target {
     const char *name;
@@ -58,6 +58,7 @@ static const struct target targets[] = {
     {"elcr", PORTS, 0x4d0, 2},
     {"fw_cfg", PORTS, 0x510, 12},
     {"pci-ports", PORTS, 0xcf8, 8},
+    {"vmport", BACKDOOR, 0x5658, 4},
     {"gpe", PORTS, 0xafe0, 4},
     {"pm", PORTS, 0xb000, 64},
     {"smbus", PORTS, 0xb100, 16},
@@ -78,6 +79,7 @@ static const struct target targets[] = {
     {"pm-function", CONFIG, 0x0b00, 256},
     {"vga-function", CONFIG, 0x1000, 256},
     {"nic-function", CONFIG, 0x1800, 256},
+    {"test-function", CONFIG, 0x2000, 256},
 };
 #define N_TARGETS (sizeof targets / sizeof targets[0])
 
@@ -381,6 +383,22 @@ static void access_config(struct random *r, uint32_t function, uint32_t offset)
     access_port(r, (uint16_t)(0xcfc + (offset & 3)));
 }
 
+/* VMware's port: commands in registers, mostly those that the mouse behind it has. */
+static void access_backdoor(struct random *r, uint16_t port)
+{
+    static const uint32_t parameters[] = {0x45414552, 0xf5, 0x4c455252, 0x53424152};
+    uint32_t a = 0x564d5868, b = next(r) % 8, c = 0x27 + next(r) % 3, d = port, si = next(r), di = next(r);
+
+    if ((next(r) & 31) == 0)
+        c = value_of(r);
+    if (c == 0x29)
+        b = (next(r) & 15) ? parameters[next(r) % 4] : value_of(r);
+    if (next(r) & 3)
+        __asm__ volatile("inl %%dx, %%eax" : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+D"(di) : : "memory");
+    else
+        __asm__ volatile("outl %%eax, %%dx" : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+D"(di) : : "memory");
+}
+
 static void access(struct random *r, const struct target *t)
 {
     uint32_t offset = next(r) % t->len;
@@ -402,6 +420,12 @@ static void access(struct random *r, const struct target *t)
         break;
     case CONFIG:
         access_config(r, t->base, offset & 0xff);
+        break;
+    case BACKDOOR:
+        if (next(r) & 3)
+            access_backdoor(r, (uint16_t)t->base);
+        else
+            access_port(r, (uint16_t)(t->base + offset));
         break;
     }
 }

@@ -674,15 +674,16 @@ const struct code *with_here(const struct code *code, uint32_t here)
 
 static enum emulator detect_emulator(void)
 {
-    /* Only QEMU and morph86 have a firmware configuration device; the brand string tells these apart. */
+    /* Only QEMU and morph86 have a firmware configuration device; only QEMU answers at its hypervisor leaf, whatever
+     * the CPU model. */
     static const char signature[] = "QEMU";
     __asm__ volatile("outw %w0, %w1" : : "a"(0), "d"(0x510));
     for (unsigned i = 0; i < 4; i++)
         if (in8(0x511) != (uint8_t)signature[i])
             return BOCHS;
-    uint32_t brand[4];
-    cpuid(0x80000002, brand);
-    return brand[0] == 0x554d4551 /* "QEMU" */ ? QEMU : MORPH86;
+    uint32_t hypervisor[4];
+    cpuid(0x40000000, hypervisor);
+    return hypervisor[1] == 0x54474354 /* "TCGT" */ ? QEMU : MORPH86;
 }
 
 static void detect_resume(void)

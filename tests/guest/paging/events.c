@@ -315,6 +315,49 @@ static void tss_map(void)
     want_done();
 }
 
+/* "Task Switching" has the old TSS verified to be paged in before the switch begins, so no part of it is written. */
+static void old_tss_across_pages(void)
+{
+    static const struct {
+        const char *name;
+        bool interrupts, returns;
+    } ways[] = {{"JMP", false, false}, {"CALL", false, false}, {"INT n", true, false}, {"IRET", false, true}};
+    for (unsigned i = 0; i < 4; i++) {
+        const struct code *codes[] = {CODE("jmp 0x98, 0"), CODE("call 0x98, 0"), CODE("int 0x30"), CODE("iretd")};
+        for (unsigned missing = 0; missing < 2; missing++) {
+            begin("%s to a task, the second page of the old TSS %s: nothing is written to the first", ways[i].name,
+                  missing ? "missing" : "read-only");
+            start(0);
+            tss2.eip = LANDING()->start;
+            if (ways[i].interrupts)
+                idt[0x30] = gate(SEG_TSS2, 0, AR_TASK_GATE, 0);
+            if (ways[i].returns) {
+                tss.link = SEG_TSS2;
+                gdt[SEG_TSS2 / 8] = descriptor((uint32_t)&tss2, 0x67, AR_TSS32 | AR_BUSY);
+                in.eflags |= NT;
+            }
+            tss.eip = tss.eflags = tss.eax = tss.ecx = tss.edx = tss.ebx = 0x5a5a5a5a;
+            uint32_t base = across(&tss, 0x68, 0x38);
+            gdt[SEG_TSS / 8] = descriptor(base, 0x67, AR_TSS32);
+            if (missing)
+                set_pte(SECOND, 0);
+            else
+                map(SECOND, E_P | E_US);
+            if (i == 0 || ways[i].returns)
+                differs(BOCHS, "clears the old task's busy flag first; SDM vol. 3 \"Task Switching\"");
+            run_paged(codes[i]);
+            /* Whether a missing page is found by a read or by a write, the manual leaves open. */
+            want_fault(PF, missing ? out.error & F_W : F_W | F_P);
+            want_masked("cr2", out.cr2, SECOND, ~0xfffu);
+            want(out.tr, SEG_TSS);
+            want((uint32_t)(gdt[SEG_TSS2 / 8] >> 41) & 1, ways[i].returns);
+            want((uint32_t)(gdt[SEG_TSS / 8] >> 41) & 1, 1);
+            for (uint32_t at = 0x20; at < 0x38; at += 4)
+                want_equal(label("TSS + %x", at), *(volatile uint32_t *)(base + at), 0x5a5a5a5a);
+        }
+    }
+}
+
 static void tasks(void)
 {
     const struct code *landing = LANDING(), *jump = CODE("jmp 0x98, 0");
@@ -340,6 +383,7 @@ static void tasks(void)
     want_fault(PF, F_P | F_W);
     want_masked("cr2", out.cr2, FIRST, ~0xfffu);
     want(out.tr, SEG_TSS);
+    old_tss_across_pages();
     begin("JMP to a TSS, its descriptor on a read-only page");
     start(0);
     slot(0, descriptor((uint32_t)&tss2, 0x67, AR_TSS32));

@@ -41,12 +41,25 @@ static void mistakes_are_named(void **state)
     assert_non_null(strstr(error, "'scale=huge'"));
 }
 
+static void titles_name_the_lamps_that_are_lit(void **state)
+{
+    static const char *const expected[] = {"",       ", Scroll",      ", Num",      ", Num Scroll",
+                                           ", Caps", ", Caps Scroll", ", Caps Num", ", Caps Num Scroll"};
+    char text[DISPLAY_LEDS_BYTES];
+
+    for (uint8_t leds = 0; leds < 8; leds++) {
+        display_leds(leds, text);
+        assert_string_equal(text, expected[leds]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_known_by_name),
         cmocka_unit_test(a_window_has_options),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(titles_name_the_lamps_that_are_lit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,10 @@
 
 #include "frontend/x86/cpu.h"
 #include "hw/input/kbc8042.h"
+#include "hw/input/vmport.h"
+#include "hw/intc/apic.h"
+#include "hw/intc/ioapic.h"
+#include "hw/intc/pic8259.h"
 #include "softmmu/phys.h"
 #include "ui/chardev_internal.h"
 #include "ui/monitor.h"
@@ -20,6 +24,7 @@ struct desk {
     struct host_block *medium[3];
     struct pc_parts parts;
     struct chardev_front front;
+    struct host_char serial[2];
     struct monitor *monitor;
     char folder[32], rom[64], file[64];
     char *answer;
@@ -54,10 +59,15 @@ static size_t device_write(struct host_char *self, const uint8_t *bytes, size_t 
     return n;
 }
 
+static size_t serial_write(struct host_char *self, const uint8_t *bytes, size_t count)
+{
+    return count;
+}
+
 static int setup(void **state)
 {
     struct desk *d = calloc(1, sizeof *d);
-    struct pc_config config = {.ram_bytes = 4 << 20, .has_vga = true, .poll = nothing, .idle = nothing};
+    struct pc_config config = {.ram_bytes = 4 << 20, .has_vga = true, .has_vmport = true, .poll = nothing, .idle = nothing};
     char error[300];
 
     strcpy(d->folder, "/tmp/morph86-test-XXXXXX");
@@ -71,6 +81,9 @@ static int setup(void **state)
     config.model = &d->model;
     config.is_cdrom[2] = true;
     config.has_floppy[0] = true;
+    d->serial[0].write = d->serial[1].write = serial_write;
+    config.serial[0] = &d->serial[0]; /* COM1 and COM3 share an interrupt */
+    config.serial[2] = &d->serial[1];
     config.bios_path = config.vga_bios_path = d->rom;
     d->machine.pc = pc_create(&config, error, sizeof error);
     assert_non_null(d->machine.pc);
@@ -253,6 +266,40 @@ static void stop_and_cont_change_the_status(void **state)
     assert_string_equal(ask(d, "info status"), "VM status: running\n");
 }
 
+/* What a driver does with VMware's port: command in ECX, parameter in EBX. */
+static uint32_t backdoor(struct desk *d, uint32_t command, uint32_t parameter)
+{
+    uint32_t *gpr = d->parts.cpu->gpr;
+
+    gpr[EAX] = 0x564d5868;
+    gpr[EBX] = parameter;
+    gpr[ECX] = command;
+    return bus_in(d->parts.bus, VMPORT_PORT, 4);
+}
+
+static void the_mouse_is_the_one_that_the_guest_listens_to(void **state)
+{
+    struct desk *d = *state;
+
+    assert_string_equal(ask(d, "info mice"), "* Mouse #0: PS/2 Mouse\n");
+    assert_string_equal(ask(d, "mouse_move 1 1"), "");
+    backdoor(d, 0x29, 0x45414552);
+    assert_int_equal(backdoor(d, 0x27, 1), 0x3442554a);
+    backdoor(d, 0x29, 0x4c455252);
+    assert_string_equal(ask(d, "info mice"), "  Mouse #0: PS/2 Mouse\n* Mouse #1: vmmouse\n");
+    assert_string_equal(ask(d, "mouse_button 1"), "");
+    assert_string_equal(ask(d, "mouse_move 5 3 2"), "");
+    assert_int_equal(backdoor(d, 0x28, 0), 8);
+    assert_int_equal(backdoor(d, 0x27, 4), 0x10020);
+    assert_int_equal(backdoor(d, 0x27, 4), 0x10020);
+    assert_int_equal(d->parts.cpu->gpr[EBX], 5);
+    assert_int_equal(d->parts.cpu->gpr[ECX], (uint32_t)-3);
+    assert_int_equal(d->parts.cpu->gpr[EDX], (uint32_t)-2);
+    backdoor(d, 0x29, 0x53424152);
+    assert_string_equal(ask(d, "info mice"), "  Mouse #0: PS/2 Mouse\n* Mouse #1: vmmouse (absolute)\n");
+    ask(d, "mouse_button 0");
+}
+
 static void sendkey_presses_and_names_what_it_does_not_know(void **state)
 {
     struct desk *d = *state;
@@ -348,6 +395,48 @@ static void the_board_is_described(void **state)
                     "    0000000000100000-00000000003fffff (prio 0, ram): ram @0000000000100000\n");
     assert_contains(ask(d, "info mtree -f"), "    0000000000000040-0000000000000043 (prio 0, i/o): pit8254\n");
     assert_contains(ask(d, "info version"), "morph86");
+}
+
+static void interrupts_of_both_controllers_are_counted(void **state)
+{
+    struct desk *d = *state;
+    struct irq pin = ioapic_input(d->parts.ioapic, 5), line = pic8259_input(d->parts.pic, 6);
+
+    assert_string_equal(ask(d, "info irq"), "IRQ statistics for ioapic:\nIRQ statistics for isa-i8259:\n");
+    apic_ops.write(d->parts.apic, 0xf0, 0x1ff, 4);    /* software enable */
+    ioapic_ops.write(d->parts.ioapic, 0x00, 0x1a, 1); /* redirection entry 5 */
+    ioapic_ops.write(d->parts.ioapic, 0x10, 0x45, 4);
+    irq_raise(&pin);
+    ask(d, "o/b 0x21 0xbf");
+    irq_raise(&line);
+    pic8259_acknowledge(d->parts.pic);
+    assert_string_equal(ask(d, "info irq"),
+                        "IRQ statistics for ioapic:\n 5: 1\nIRQ statistics for isa-i8259:\n 6: 1\n");
+}
+
+/* IRR of the first 8259. */
+static unsigned requests(struct desk *d)
+{
+    const char *at = strstr(ask(d, "info pic"), "pic0: irr=");
+
+    assert_non_null(at);
+    return (unsigned)strtoul(at + strlen("pic0: irr="), NULL, 16);
+}
+
+static void serial_lines_that_share_an_interrupt_do_not_hide_each_other(void **state)
+{
+    struct desk *d = *state;
+
+    ask(d, "o/b 0x4d0 0x10"); /* IRQ 4 by level, as sharing needs */
+    for (unsigned port = 0x3e8; port <= 0x3f8; port += 0x10) {
+        ask(d, "o/b 0x%x 8", port + 4); /* OUT2: the interrupt reaches the bus */
+        ask(d, "o/b 0x%x 2", port + 1); /* the transmitter is empty */
+    }
+    assert_int_equal(requests(d) & 0x10, 0x10);
+    ask(d, "o/b 0x3e9 0");
+    assert_int_equal(requests(d) & 0x10, 0x10);
+    ask(d, "o/b 0x3f9 0");
+    assert_int_equal(requests(d) & 0x10, 0);
 }
 
 static void reading_the_display_card_leaves_its_latches_alone(void **state)
@@ -512,12 +601,15 @@ int main(void)
         TEST(memory_goes_to_files),
         TEST(ports_can_be_read_and_written),
         TEST(stop_and_cont_change_the_status),
+        TEST(the_mouse_is_the_one_that_the_guest_listens_to),
         TEST(sendkey_presses_and_names_what_it_does_not_know),
         TEST(screens_become_pictures),
         TEST(media_that_are_not_there_are_refused_by_name),
         TEST(media_come_and_go),
         TEST(a_disk_that_is_too_large_does_not_fit_the_floppy_drive),
         TEST(the_board_is_described),
+        TEST(interrupts_of_both_controllers_are_counted),
+        TEST(serial_lines_that_share_an_interrupt_do_not_hide_each_other),
         TEST(reading_the_display_card_leaves_its_latches_alone),
         TEST(mistakes_get_qemus_words),
         TEST(help_names_every_command),

@@ -93,6 +93,73 @@ static void a_wrong_size_is_refused_and_changes_nothing(void **state)
     assert_int_equal(device.a, 1);
 }
 
+struct switches {
+    bool lone;
+    bool list[2];
+    struct {
+        uint8_t other;
+        bool on;
+    } part[2];
+    uint8_t byte;
+};
+
+static const struct state_field switch_fields[] = {
+    STATE_REG(struct switches, lone, 1, "lone"),
+    STATE_ARRAY(struct switches, list, 0, "list"),
+    STATE_EACH(struct switches, part, on, 0, "on"),
+    STATE_REG(struct switches, byte, 0, "byte"),
+};
+static const struct state_desc switch_desc = STATE_DESC("switches", switch_fields);
+
+static void a_boolean_has_its_own_kind(void **state)
+{
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(switch_fields[i].kind, STATE_BOOL);
+    assert_int_equal(switch_fields[3].kind, STATE_UINT);
+}
+
+static void a_boolean_that_is_neither_0_nor_1_is_refused_and_changes_nothing(void **state)
+{
+    const uint8_t good[6] = {1, 0, 1, 1, 0, 2};
+    struct switches s = {0};
+
+    for (unsigned i = 0; i < 5; i++) {
+        uint8_t bad[6];
+
+        memcpy(bad, good, sizeof bad);
+        for (unsigned value = 2; value < 256; value++) {
+            bad[i] = (uint8_t)value;
+            assert_false(state_load(&switch_desc, &s, bad, sizeof bad));
+        }
+        assert_false(s.lone);
+        assert_false(s.list[1]);
+        assert_false(s.part[0].on);
+        assert_int_equal(s.byte, 0);
+    }
+    assert_true(state_load(&switch_desc, &s, good, sizeof good));
+    assert_true(s.lone);
+    assert_true(s.list[1]);
+    assert_true(s.part[0].on);
+    assert_false(s.part[1].on);
+    assert_int_equal(s.byte, 2);
+}
+
+static void a_boolean_is_reset_and_printed_as_a_number(void **state)
+{
+    struct switches s = {.part[1].on = true};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    state_reset(&switch_desc, &s);
+    assert_true(s.lone);
+    assert_false(s.part[1].on);
+    state_print(&switch_desc, &s, out);
+    fclose(out);
+    assert_non_null(strstr(text, "= 01  lone\n"));
+    free(text);
+}
+
 static void print_shows_every_element(void **state)
 {
     struct device device;
@@ -121,6 +188,9 @@ int main(void)
         cmocka_unit_test(what_was_saved_is_loaded),
         cmocka_unit_test(a_difference_is_named),
         cmocka_unit_test(a_wrong_size_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_boolean_has_its_own_kind),
+        cmocka_unit_test(a_boolean_that_is_neither_0_nor_1_is_refused_and_changes_nothing),
+        cmocka_unit_test(a_boolean_is_reset_and_printed_as_a_number),
         cmocka_unit_test(print_shows_every_element),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hw/intc/apic.h"
+#include "tests/unit/hw/nonsense.h"
 #include "tests/unit/hw/probe.h"
 
 enum {
@@ -37,7 +38,7 @@ struct rig {
     struct clock *clock;
     struct apic *apic;
     struct probe intr;
-    unsigned nmis, smis, inits, eois;
+    unsigned nmis, smis, inits, eois, readies;
     uint8_t last_eoi;
 };
 
@@ -64,12 +65,21 @@ static void eoi(void *opaque, uint8_t vector)
     rig->last_eoi = vector;
 }
 
+static void ready(void *opaque)
+{
+    ((struct rig *)opaque)->readies++;
+}
+
 static struct apic *create_chip(struct rig *rig)
 {
-    return apic_create(
-        rig->clock, 3,
-        &(struct apic_wires){
-            .intr = probe_wire(&rig->intr), .nmi = nmi, .smi = smi, .init = init, .eoi = eoi, .opaque = rig});
+    return apic_create(rig->clock, 3,
+                       &(struct apic_wires){.intr = probe_wire(&rig->intr),
+                                            .nmi = nmi,
+                                            .smi = smi,
+                                            .init = init,
+                                            .eoi = eoi,
+                                            .ready = ready,
+                                            .opaque = rig});
 }
 
 static int setup(void **state)
@@ -744,6 +754,99 @@ static void reset_keeps_the_pins_levels(void **state)
     assert_int_equal(in(rig, ID), 3u << 24);
 }
 
+static void init_leaves_the_id_and_resets_the_rest(void **state)
+{
+    struct rig *rig = *state;
+
+    enable(rig);
+    out(rig, ID, 5u << 24);
+    out(rig, TPR, 0x20);
+    receive(rig, APIC_NMI, 0, false);
+    apic_init_reset(rig->apic);
+    assert_int_equal(in(rig, ID), 5u << 24);
+    assert_int_equal(in(rig, TPR), 0);
+    assert_int_equal(in(rig, SVR), 0xff);
+    apic_reset(rig->apic);
+    assert_int_equal(in(rig, ID), 3u << 24);
+}
+
+static void whoever_was_refused_hears_when_it_listens(void **state)
+{
+    static const uint32_t registers[] = {SVR, ID, LDR, DFR};
+    struct rig *rig = *state;
+
+    apic_set_enabled(rig->apic, true);
+    assert_int_equal(rig->readies, 1);
+    for (unsigned i = 0; i < sizeof registers / sizeof registers[0]; i++) {
+        out(rig, registers[i], 0x1ff);
+        assert_int_equal(rig->readies, 2 + i);
+    }
+    out(rig, TPR, 0);
+    assert_int_equal(rig->readies, 5);
+}
+
+struct late { /* something that comes at the moment when the count is 0, before the chip's own timer */
+    struct rig *rig;
+    struct timer timer;
+    uint32_t reg;
+    uint32_t count;
+};
+
+static void be_late(void *opaque)
+{
+    struct late *late = opaque;
+
+    if (late->reg == IRR + 0x40)
+        late->count = in(late->rig, late->reg);
+    else if (late->reg == CURRENT)
+        late->count = in(late->rig, late->reg);
+    else
+        out(late->rig, late->reg, late->reg == SVR ? 0xff : late->reg == LVT_TIMER ? MASKED : 5);
+}
+
+/* The host's timers run late: what the guest does after the end of the count must not undo the interrupt. */
+static void a_count_that_has_ended_has_interrupted(void **state)
+{
+    static const uint32_t registers[] = {IRR + 0x40, CURRENT, LVT_TIMER, INITIAL, DIVIDE, SVR};
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < sizeof registers / sizeof registers[0]; i++) {
+        struct late late = {.rig = rig, .reg = registers[i]};
+
+        apic_set_enabled(rig->apic, false);
+        enable(rig);
+        timer_init(&late.timer, rig->clock, be_late, &late);
+        timer_set(&late.timer, clock_now_ns(rig->clock) + 1000000);
+        out(rig, DIVIDE, DIVIDE_BY_1);
+        out(rig, LVT_TIMER, 0x81);
+        out(rig, INITIAL, 1000000);
+        clock_advance(rig->clock, 1000000);
+        out(rig, SVR, ENABLE | 0xff);
+        assert_true(bit_of(rig, IRR, 0x81));
+        if (registers[i] == IRR + 0x40)
+            assert_int_equal(late.count, 2);
+        if (registers[i] == CURRENT)
+            assert_int_equal(late.count, 0);
+    }
+}
+
+static void any_saved_state_can_be_used(void **state)
+{
+    struct rig *rig = *state;
+
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        nonsense_load(apic_state(), rig->apic, seed);
+        apic_after_load(rig->apic);
+        for (uint32_t reg = 0; reg < APIC_PAGE_BYTES; reg += 0x10)
+            in(rig, reg);
+        clock_advance(rig->clock, 100000);
+        apic_acknowledge(rig->apic);
+        for (uint32_t reg = 0; reg < APIC_PAGE_BYTES; reg += 0x10)
+            out(rig, reg, seed * 2654435761u + reg);
+        clock_advance(rig->clock, 100000);
+    }
+}
+
 static void saved_state_continues_in_another_chip(void **state)
 {
     struct rig *rig = *state;
@@ -803,6 +906,10 @@ int main(void)
         T(a_tiny_period_does_not_eat_the_host),
         T(enabling_again_starts_from_power_up),
         T(reset_keeps_the_pins_levels),
+        T(init_leaves_the_id_and_resets_the_rest),
+        T(whoever_was_refused_hears_when_it_listens),
+        T(a_count_that_has_ended_has_interrupted),
+        T(any_saved_state_can_be_used),
         T(saved_state_continues_in_another_chip),
     };
 

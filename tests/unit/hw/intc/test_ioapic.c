@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hw/intc/ioapic.h"
+#include "tests/unit/hw/nonsense.h"
 #include "tests/unit/hw/probe.h"
 
 enum { MASKED = 1 << 16, LEVEL = 1 << 15, REMOTE_IRR = 1 << 14, ACTIVE_LOW = 1 << 13, LOGICAL = 1 << 11, NMI = 4 << 8 };
@@ -220,6 +221,68 @@ static void a_refused_level_leaves_no_trace(void **state)
     assert_int_equal(entry(rig, 10) & REMOTE_IRR, REMOTE_IRR);
 }
 
+static void a_refused_level_is_sent_again_when_somebody_may_listen(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->refuses = true;
+    set_entry(rig, 10, LEVEL | 0x41);
+    set_pin(rig, 10, true);
+    ioapic_retry(rig->ioapic);
+    assert_int_equal(rig->sent, 2);
+    rig->refuses = false;
+    ioapic_retry(rig->ioapic);
+    assert_int_equal(rig->sent, 3);
+    assert_int_equal(entry(rig, 10) & REMOTE_IRR, REMOTE_IRR);
+    ioapic_retry(rig->ioapic); /* taken: not again */
+    assert_int_equal(rig->sent, 3);
+
+    ioapic_eoi(rig->ioapic, 0x41);
+    rig->refuses = true;
+    ioapic_eoi(rig->ioapic, 0x41);
+    assert_int_equal(rig->sent, 5);
+    out(rig, 0x11 + 2 * 10, 0x02000000); /* another destination */
+    assert_int_equal(rig->sent, 6);
+    assert_int_equal(rig->last.destination, 2);
+}
+
+static void what_nobody_ends_is_an_edge(void **state)
+{
+    static const uint32_t modes[] = {2 << 8, NMI, 5 << 8, 7 << 8}; /* SMI, NMI, INIT, ExtINT */
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        rig->sent = 0;
+        set_entry(rig, 10, LEVEL | modes[i] | 0x41);
+        set_pin(rig, 10, true);
+        set_pin(rig, 10, true);
+        assert_int_equal(rig->sent, 1);
+        assert_false(rig->last.is_level);
+        assert_int_equal(entry(rig, 10) & REMOTE_IRR, 0);
+        set_pin(rig, 10, false);
+        set_pin(rig, 10, true);
+        assert_int_equal(rig->sent, 2);
+        set_pin(rig, 10, false);
+    }
+}
+
+static void any_saved_state_can_be_used(void **state)
+{
+    struct rig *rig = *state;
+
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        nonsense_load(ioapic_state(), rig->ioapic, seed);
+        ioapic_after_load(rig->ioapic);
+        for (unsigned reg = 0; reg < 256; reg++) {
+            in(rig, (uint8_t)reg);
+            out(rig, (uint8_t)reg, seed * 2654435761u + reg);
+        }
+        for (unsigned n = 0; n < IOAPIC_PINS; n++)
+            set_pin(rig, n, seed & 1);
+        ioapic_eoi(rig->ioapic, (uint8_t)seed);
+    }
+}
+
 static void an_end_during_the_message_is_not_lost(void **state)
 {
     struct rig *rig = *state;
@@ -271,6 +334,32 @@ static void saved_state_continues_in_another_chip(void **state)
     ioapic_destroy(other.ioapic);
 }
 
+static void counts_are_of_messages_that_were_taken(void **state)
+{
+    struct rig *rig = *state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *counts;
+
+    set_entry(rig, 3, 0x51);
+    set_entry(rig, 7, LEVEL | 0x41);
+    for (unsigned i = 0; i < 2; i++) {
+        set_pin(rig, 3, true);
+        set_pin(rig, 3, false);
+    }
+    set_pin(rig, 4, true); /* masked */
+    set_pin(rig, 7, true);
+    ioapic_eoi(rig->ioapic, 0x41);
+    ioapic_eoi(rig->ioapic, 0x41);
+    rig->refuses = true;
+    set_pin(rig, 3, true);
+    counts = open_memstream(&text, &size);
+    ioapic_print_counts(rig->ioapic, counts);
+    fclose(counts);
+    assert_string_equal(text, " 3: 2\n 7: 3\n");
+    free(text);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -283,10 +372,14 @@ int main(void)
         T(a_level_waits_behind_its_mask),
         T(one_vector_ends_all_of_its_pins),
         T(a_refused_level_leaves_no_trace),
+        T(a_refused_level_is_sent_again_when_somebody_may_listen),
+        T(what_nobody_ends_is_an_edge),
+        T(any_saved_state_can_be_used),
         T(an_end_during_the_message_is_not_lost),
         T(switching_to_edge_clears_remote_irr),
         T(reset_keeps_the_pins_levels),
         T(saved_state_continues_in_another_chip),
+        T(counts_are_of_messages_that_were_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hw/timer/hpet.h"
+#include "tests/unit/hw/nonsense.h"
 #include "tests/unit/hw/probe.h"
 
 enum { CAP = 0x000, CONF = 0x010, STATUS = 0x020, COUNT = 0x0f0 };
@@ -319,11 +320,43 @@ static void a_route_that_is_not_there_leads_nowhere(void **state)
     struct rig *rig = *state;
 
     out(rig, T_CONF(0), T_INT | T_ROUTE(5));
+    assert_int_equal(in(rig, T_CONF(0)), T_CAPS | T_INT); /* and software can see that */
     out64(rig, T_CMP(0), 5000);
     out(rig, CONF, ENABLE);
     advance(rig, 6000);
     for (unsigned i = 0; i < 32; i++)
         assert_int_equal(rig->pin[i].rises, 0);
+}
+
+static void a_route_that_is_not_there_leaves_the_old_one(void **state)
+{
+    struct rig *rig = *state;
+
+    out(rig, T_CONF(0), T_INT | T_ROUTE(20));
+    assert_int_equal(in(rig, T_CONF(0)), T_CAPS | T_INT | T_ROUTE(20));
+    out(rig, T_CONF(0), T_INT | T_LEVEL | T_ROUTE(5));
+    assert_int_equal(in(rig, T_CONF(0)), T_CAPS | T_INT | T_LEVEL | T_ROUTE(20));
+    out64(rig, T_CMP(0), 5000);
+    out(rig, CONF, ENABLE);
+    advance(rig, 6000);
+    assert_true(rig->pin[20].level);
+}
+
+static void any_saved_state_can_be_used(void **state)
+{
+    struct rig *rig = *state;
+
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        nonsense_load(hpet_state(), rig->hpet, seed);
+        hpet_after_load(rig->hpet);
+        for (uint32_t reg = 0; reg < HPET_BYTES; reg += 4)
+            in(rig, reg);
+        advance(rig, 10000);
+        for (uint32_t reg = 0; reg < HPET_BYTES; reg += 4)
+            out(rig, reg, seed * 2654435761u + reg);
+        advance(rig, 10000);
+        hpet_reset(rig->hpet);
+    }
 }
 
 static void legacy_replacement_takes_the_two_wires(void **state)
@@ -435,6 +468,8 @@ int main(void)
         T(a_level_timer_without_interrupt_still_has_its_status),
         T(a_shared_pin_falls_with_its_last_holder),
         T(a_route_that_is_not_there_leads_nowhere),
+        T(a_route_that_is_not_there_leaves_the_old_one),
+        T(any_saved_state_can_be_used),
         T(legacy_replacement_takes_the_two_wires),
         T(a_level_timer_moves_to_its_legacy_wire),
         T(reset_stops_everything),

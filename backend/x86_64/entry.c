@@ -1,0 +1,156 @@
+/*
+ * Into translated code and out of it.
+ *
+ * Translated code runs on the C stack of x64_enter. Whatever leaves it saves the guest's registers and flags to struct
+ * cpu first, so that C code, which may unwind to the run loop by longjmp, always finds complete state.
+ */
+#include "backend/x86_64/x64.h"
+
+#include <cpuid.h>
+
+#include "backend/x86_64/plan.h"
+#include "frontend/x86/flags.h"
+
+#define STATE(field) RM_MEM(PLAN_STATE, (int)offsetof(struct cpu, field) - PLAN_STATE_BIAS)
+
+const char *x64_missing_feature(void)
+{
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI2))
+        return "BMI2";
+    return NULL;
+}
+
+static void store_registers(struct emit *e)
+{
+    for (unsigned i = 0; i < 8; i++)
+        emit_mov_store(e, 4, RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, gpr) + 4 * i) - PLAN_STATE_BIAS),
+                       plan_reg[i]);
+    /* LAHF and SETO are cheaper than PUSHF; RAX is free at every exit once its value has been used. */
+    emit8(e, 0x9f);                                  /* lahf */
+    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_mov_store(e, 8, STATE(translated.flags), RAX);
+}
+
+static void load_registers(struct emit *e)
+{
+    emit_mov_load(e, 8, PLAN_FLAT, STATE(translated.flat));
+    for (unsigned i = 0; i < 8; i++)
+        emit_mov_load(e, 4, plan_reg[i],
+                      RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, gpr) + 4 * i) - PLAN_STATE_BIAS));
+    emit_mov_load(e, 4, RAX, STATE(translated.flags));
+    emit8(e, 0x04); /* add al, 127: OF = (al == 1) */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e); /* sahf */
+}
+
+/* Guest XMM registers to or from struct cpu. */
+static void move_xmm(struct emit *e, bool store)
+{
+    for (unsigned i = 0; i < 8; i++)
+        emit_op(e, 0, store ? 0x0f29 : 0x0f28, 4, i,
+                RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, fpu.xmm) + 16 * i) - PLAN_STATE_BIAS), false);
+}
+
+static void if_unit_loaded(struct emit *e, bool store)
+{
+    uint8_t *skip;
+
+    emit_op(e, 0, 0x83, 8, 7, STATE(translated.unit_loaded), false); /* cmp qword [unit_loaded], 0 */
+    emit8(e, 0);
+    skip = emit_jcc8(e, 4);
+    move_xmm(e, store);
+    emit_patch8(skip, e->at);
+}
+
+/* C function at `field`(cpu, RSI), then on at the address it returns. */
+static void call_c(struct emit *e, struct rm field)
+{
+    if_unit_loaded(e, true);
+    emit_lea(e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
+    emit_op(e, 0, 0xff, 4, 2, field, false); /* call [field] */
+    emit_mov(e, 8, PLAN_T1, RAX);
+    if_unit_loaded(e, false);
+    load_registers(e);
+    emit_op(e, 0, 0xff, 4, 4, RM_REG(PLAN_T1), false); /* jmp */
+}
+
+static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
+
+static void push_or_pop(struct emit *e, unsigned opcode, unsigned reg)
+{
+    if (reg >= 8)
+        emit8(e, 0x41);
+    emit8(e, opcode | (reg & 7));
+}
+
+uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
+{
+    struct emit e = {code};
+    const unsigned n = sizeof callee_saved;
+
+    out->enter = e.at;
+    for (unsigned i = 0; i < n; i++)
+        push_or_pop(&e, 0x50, callee_saved[i]);
+    emit_op(&e, 0, 0x83, 8, 5, RM_REG(RSP), false); /* sub rsp, 8: aligned as C code wants it at a call */
+    emit8(&e, 8);
+    emit_lea(&e, 8, PLAN_STATE, RM_MEM(RDI, PLAN_STATE_BIAS));
+    emit_mov(&e, 8, PLAN_T1, RSI);
+    emit_mov_imm32(&e, PLAN_MASK4, 0xfffff003);
+    if_unit_loaded(&e, false);
+    load_registers(&e);
+    emit_op(&e, 0, 0xff, 4, 4, RM_REG(PLAN_T1), false);
+
+    /* Out of a block by `call`: the return address names the site. */
+    out->slow = e.at;
+    emit_op(&e, 0, 0x8f, 4, 0, STATE(translated.scratch), false); /* pop */
+    emit_mov_store(&e, 4, STATE(translated.address), PLAN_ADDRESS);
+    store_registers(&e);
+    emit_mov_load(&e, 8, RSI, STATE(translated.scratch));
+    call_c(&e, STATE(translated.slow));
+
+    out->link = e.at;
+    emit_op(&e, 0, 0x8f, 4, 0, STATE(translated.scratch), false);
+    store_registers(&e);
+    emit_mov_load(&e, 8, RSI, STATE(translated.scratch));
+    call_c(&e, STATE(translated.link));
+
+    out->lookup = e.at;
+    emit_mov_store(&e, 4, STATE(eip), RDX);
+    store_registers(&e);
+    call_c(&e, STATE(translated.lookup));
+
+    out->leave = e.at;
+    emit_mov_store(&e, 4, STATE(eip), RDX);
+    emit_op(&e, 0, 0xc7, 4, 0, STATE(translated.left_by_poll), false);
+    emit32(&e, 1);
+    store_registers(&e);
+    if_unit_loaded(&e, true);
+    out->done = e.at; /* XMM registers may have been reloaded since they were stored; they are the same */
+    emit_op(&e, 0, 0x83, 8, 0, RM_REG(RSP), false); /* add rsp, 8 */
+    emit8(&e, 8);
+    for (unsigned i = n; i-- > 0;)
+        push_or_pop(&e, 0x58, callee_saved[i]);
+    emit8(&e, 0xc3);
+    return e.at;
+}
+
+/* translated.flags: AL = OF, AH = SF ZF 0 AF 0 PF 1 CF, as SETO and LAHF leave them. */
+void x64_flags_out(struct cpu *cpu)
+{
+    uint32_t eflags = cpu_get_eflags(cpu);
+
+    cpu->translated.flags = (eflags & EFLAGS_OF ? 1 : 0) | (eflags & 0xff) << 8;
+}
+
+void x64_flags_in(struct cpu *cpu)
+{
+    uint32_t image = (uint32_t)cpu->translated.flags;
+
+    /* ZF and PF, SF come from causes; flag_sign carries SF in bit 31 and a low byte of the right parity. */
+    cpu->flag_zero = !(image & EFLAGS_ZF << 8);
+    cpu->flag_sign = (image & EFLAGS_SF << 8) << 16 | !(image & EFLAGS_PF << 8);
+    cpu->flag_carry = (image & EFLAGS_AF << 8 ? FLAG_CARRY_AF : 0) | (image & EFLAGS_CF << 8) << 23 |
+                      ((image >> 8 & 1) ^ (image & 1)) << 30;
+}

@@ -1,0 +1,757 @@
+/*
+ * IR operations to host instructions, in one pass.
+ *
+ * What is emitted between guest instructions changes no flag: LEA, MOV, BMI2 and JRCXZ only. A memory access that the
+ * tables of softmmu/flat.h do not settle jumps to an island, a `call` of the slow trampoline with the site's number
+ * behind it; JRCXZ reaches 127 bytes, so islands are laid out within that, in the way if need be.
+ */
+#include "backend/x86_64/select.h"
+
+#include "softmmu/flat.h"
+
+/* ---- islands ---- */
+
+void select_branch_to_island(struct select *s, uint8_t *field, struct x64_site site)
+{
+    struct island *island = &s->island[s->n_islands++];
+
+    *island = (struct island){.field = field, .site = site};
+}
+
+static uint32_t add_site(struct select *s, struct x64_site site)
+{
+    site.block = s->job->block;
+    s->job->site[s->job->n_sites] = site;
+    return s->job->first_site + s->job->n_sites++;
+}
+
+static void emit_slow_call(struct select *s, struct x64_site site)
+{
+    emit_call_to(&s->e, s->job->entry->slow);
+    emit32(&s->e, add_site(s, site));
+}
+
+static void emit_island(struct select *s, const struct island *island)
+{
+    emit_patch8(island->field, s->e.at);
+    if (island->is_stop) {
+        if (island->stop_reg != HOST_REG_NONE) {
+            emit_mov(&s->e, 4, RDX, island->stop_reg);
+        } else {
+            emit_mov_load(&s->e, 4, RDX, STATE(translated.page_eip));
+            emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)island->target));
+        }
+        emit_jmp_to(&s->e, s->job->entry->leave);
+    } else {
+        emit_slow_call(s, island->site);
+    }
+}
+
+void select_islands(struct select *s)
+{
+    for (unsigned i = 0; i < s->n_islands; i++)
+        emit_island(s, &s->island[i]);
+    s->n_islands = 0;
+}
+
+/* What an operation may add before its own islands can be laid out. */
+static unsigned op_room(const struct select *s, const struct ir_op *op)
+{
+    switch (op->opcode) {
+    case IR_MAP:
+        return 56;
+    case IR_DIV:
+    case IR_IDIV:
+        return 110;
+    case IR_JMP:
+    case IR_JCC:
+        return s->job->flat_code && op->imm >= PHYS_PAGE_SIZE ? 96 : 32;
+    case IR_JZR:
+    case IR_JNZR:
+    case IR_JMPR:
+        return 96;
+    default:
+        return 28;
+    }
+}
+
+static void islands_within_reach(struct select *s, const struct ir_op *op)
+{
+    uint8_t *over;
+
+    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 10 * s->n_islands + op_room(s, op) < 120)
+        return;
+    over = emit_jmp8(&s->e);
+    select_islands(s);
+    emit_patch8(over, s->e.at);
+}
+
+/* ---- operands ---- */
+
+static bool is_high(unsigned ref)
+{
+    return ref >= IR_AH && ref <= IR_BH;
+}
+
+static struct rm rm_of(const struct select *s, unsigned ref)
+{
+    return ref == IR_MEM ? RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0) : RM_REG(plan_reg[ref]);
+}
+
+/* May BH name AH in an instruction whose other operand is `other`? Not if that needs a REX prefix. */
+static bool high_has_name(const struct select *s, unsigned ref, unsigned other)
+{
+    if (ref != IR_AH)
+        return false;
+    return other == IR_IMM || other == IR_NONE || other == IR_AH || other == IR_EAX || other == IR_T0 ||
+           (other == IR_MEM && s->map_reg < 8);
+}
+
+/* Brings AH..BH to the low byte of R12. */
+static void fetch_high(struct select *s, unsigned ref)
+{
+    emit_rorx(&s->e, PLAN_T1, plan_reg[ref], 8);
+}
+
+/* ---- memory ---- */
+
+static void emit_ea(struct select *s, const struct ir_op *op, unsigned width, unsigned to)
+{
+    unsigned base = op->base == IR_NONE ? HOST_REG_NONE : plan_reg[op->base];
+    unsigned index = op->index == IR_NONE ? HOST_REG_NONE : plan_reg[op->index];
+
+    if (base == HOST_REG_NONE && index != HOST_REG_NONE && op->scale == 0) {
+        base = index;
+        index = HOST_REG_NONE;
+    }
+    if (base == HOST_REG_NONE && index == HOST_REG_NONE && width == 4) {
+        emit_mov_imm32(&s->e, to, op->imm);
+        return;
+    }
+    emit_lea(
+        &s->e, width, to,
+        (struct rm){
+            .is_mem = 1, .reg = (uint8_t)base, .index = (uint8_t)index, .scale = op->scale, .disp = (int32_t)op->imm});
+}
+
+struct map_table {
+    uint32_t read, write;
+};
+
+static void select_map(struct select *s, const struct ir_op *op)
+{
+    static const struct map_table table[17] = {
+        [1] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},  [2] = {FLAT_OFFSET_READ2, FLAT_OFFSET_WRITE2},
+        [4] = {FLAT_OFFSET_READ4, FLAT_OFFSET_WRITE4},  [8] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},
+        [10] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1}, [16] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},
+    };
+    struct emit *e = &s->e;
+    const bool is_write = op->arg != IR_READ;
+    const unsigned class = s->job->mode->seg[op->seg];
+    struct map_table t = table[op->width];
+    struct x64_site site = {
+        .kind = X64_SITE_MAP, .insn = op->insn, .width = op->width, .is_write = is_write, .address = GPR_NONE};
+    unsigned address = PLAN_ADDRESS;
+
+    if (op->align == 16)
+        t = (struct map_table){FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16};
+    if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
+        address = plan_reg[op->base];
+        if (op->base <= IR_EDI)
+            site.address = op->base;
+        else
+            emit_mov(e, 4, PLAN_ADDRESS, address), address = PLAN_ADDRESS;
+    } else {
+        emit_ea(s, op, 4, PLAN_ADDRESS);
+        if (op->addr16)
+            emit_movzx(e, PLAN_ADDRESS, 2, RM_REG(PLAN_ADDRESS));
+        if (class != SEG_CLASS_FLAT) {
+            emit_mov_load(e, 4, RCX,
+                          RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + op->seg * sizeof(struct segment) +
+                                                   offsetof(struct segment, base)) -
+                                                 PLAN_STATE_BIAS));
+            emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+        }
+    }
+    s->map_reg = (uint8_t)address;
+    if (op->align == 16) {
+        emit_pext(e, RCX, address, STATE(translated.mask16));
+    } else if (op->width == 1) {
+        emit_shrx(e, RCX, address, PLAN_STATE);
+    } else if (op->width == 2) {
+        emit_pext(e, RCX, address, STATE(translated.mask2));
+    } else if (op->width == 4) {
+        emit_pext(e, RCX, address, RM_REG(PLAN_MASK4));
+    } else {
+        emit_pext(e, RCX, address, STATE(translated.mask_offset));
+        emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width == 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
+        /* What crosses the end of a segment other than a flat one without crossing a page is not seen above. */
+        if (class != SEG_CLASS_FLAT || op->addr16)
+            emit_mov_imm32(e, RCX, 0);
+        select_branch_to_island(s, emit_jrcxz(e), site);
+        emit_shrx(e, RCX, address, PLAN_STATE);
+    }
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, (int32_t)(is_write ? t.write : t.read)));
+    select_branch_to_island(s, emit_jrcxz(e), site);
+}
+
+/* ---- two operands ---- */
+
+/* `op`rm,reg with the byte form at `opcode` and its reverse at opcode + 2, as the arithmetic group and MOV are encoded;
+ * immediate forms are `imm_opcode` /ext. Writes dst unless `reads_only`. */
+static void two_operands(struct select *s, unsigned opcode, unsigned ext, const struct ir_op *op, bool reads_only)
+{
+    struct emit *e = &s->e;
+    const unsigned w = op->width;
+    unsigned dst = op->dst, src = op->src;
+    unsigned src_reg = src < IR_MEM ? plan_reg[src] : 0;
+    struct rm dst_rm;
+    bool rotated = false;
+
+    if (is_high(dst) && high_has_name(s, dst, src)) {
+        dst_rm = RM_HIGH(RBX);
+        if (src == IR_AH)
+            src_reg = 7; /* BH */
+        dst_rm.reg = 7;
+        if (src == IR_IMM) {
+            if (opcode == 0x88) {
+                emit8(e, 0xb7); /* mov bh, imm8 */
+            } else {
+                emit_op(e, 0, opcode == 0x84 ? 0xf6 : 0x80, 1, ext, dst_rm, false);
+            }
+            emit8(e, op->imm);
+        } else if (src == IR_MEM) {
+            emit_op(e, 0, opcode == 0x84 ? opcode : opcode + 2, 1, 7, rm_of(s, src), false);
+        } else {
+            emit8(e, opcode);
+            emit8(e, 0xc0 | (src_reg & 7) << 3 | 7);
+        }
+        return;
+    }
+    if (is_high(src) && high_has_name(s, src, dst)) {
+        if (dst == IR_MEM) {
+            emit_op(e, 0, opcode, 1, 7, rm_of(s, dst), false);
+        } else {
+            emit8(e, opcode);
+            emit8(e, 0xc0 | 7 << 3 | plan_reg[dst]);
+        }
+        return;
+    }
+    if (is_high(src)) {
+        fetch_high(s, src);
+        src = IR_T1;
+        src_reg = PLAN_T1;
+    }
+    if (is_high(dst)) {
+        if (src == IR_MEM) {
+            emit_movzx(e, PLAN_T1, 1, rm_of(s, src));
+            src = IR_T1;
+            src_reg = PLAN_T1;
+        } else if (src != IR_IMM && src_reg == plan_reg[dst]) {
+            emit_mov(e, 4, PLAN_T1, src_reg);
+            src = IR_T1;
+            src_reg = PLAN_T1;
+        }
+        emit_rorx(e, plan_reg[dst], plan_reg[dst], 8);
+        rotated = true;
+    }
+    dst_rm = dst == IR_MEM ? rm_of(s, dst) : RM_REG(plan_reg[dst]);
+    if (src == IR_IMM) {
+        if (opcode == 0x88) {
+            if (w == 4 && dst != IR_MEM) {
+                emit_mov_imm32(e, dst_rm.reg, op->imm);
+            } else {
+                emit_op(e, 0, w == 1 ? 0xc6 : 0xc7, w, 0, dst_rm, false);
+                w == 1 ? emit8(e, op->imm) : w == 2 ? emit16(e, op->imm) : emit32(e, op->imm);
+            }
+        } else if (opcode == 0x84) {
+            emit_op(e, 0, w == 1 ? 0xf6 : 0xf7, w, 0, dst_rm, false);
+            w == 1 ? emit8(e, op->imm) : w == 2 ? emit16(e, op->imm) : emit32(e, op->imm);
+        } else if (w == 1) {
+            emit_op(e, 0, 0x80, 1, ext, dst_rm, false);
+            emit8(e, op->imm);
+        } else if ((w == 4 && (int32_t)op->imm == (int8_t)op->imm) || (w == 2 && (int16_t)op->imm == (int8_t)op->imm)) {
+            emit_op(e, 0, 0x83, w, ext, dst_rm, false);
+            emit8(e, op->imm);
+        } else {
+            emit_op(e, 0, 0x81, w, ext, dst_rm, false);
+            w == 2 ? emit16(e, op->imm) : emit32(e, op->imm);
+        }
+    } else if (src == IR_MEM) {
+        emit_op(e, 0, opcode == 0x84 ? opcode + (w != 1) : opcode + 2 + (w != 1), w, dst_rm.reg, rm_of(s, src), w == 1);
+    } else {
+        emit_op(e, 0, opcode + (w != 1), w, src_reg, dst_rm, w == 1);
+    }
+    if (rotated)
+        emit_rorx(e, plan_reg[dst], plan_reg[dst], 24);
+    (void)reads_only;
+}
+
+/* ---- one operand ---- */
+
+static void one_operand(struct select *s, unsigned opcode, unsigned ext, unsigned ref, unsigned width)
+{
+    struct emit *e = &s->e;
+
+    if (ref == IR_AH) {
+        emit_op(e, 0, opcode, 1, ext, (struct rm){.reg = 7, .high = 1}, false);
+    } else if (is_high(ref)) {
+        emit_rorx(e, plan_reg[ref], plan_reg[ref], 8);
+        emit_op(e, 0, opcode, 1, ext, RM_REG(plan_reg[ref]), false);
+        emit_rorx(e, plan_reg[ref], plan_reg[ref], 24);
+    } else {
+        emit_op(e, 0, opcode + (width != 1), width, ext, rm_of(s, ref), false);
+    }
+}
+
+static void select_shift(struct select *s, const struct ir_op *op, unsigned ext)
+{
+    struct emit *e = &s->e;
+
+    if (op->src == IR_IMM) {
+        one_operand(s, 0xc0, ext, op->dst, op->width);
+        if (is_high(op->dst) && op->dst != IR_AH) { /* the count belongs before the rotation back */
+            e->at -= 6;
+            emit8(e, op->imm);
+            emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 24);
+        } else {
+            emit8(e, op->imm);
+        }
+        return;
+    }
+    if (op->dst == IR_MEM) {
+        emit_lea(e, 8, RDX, rm_of(s, IR_MEM));
+        emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+        emit_op(e, 0, op->width == 1 ? 0xd2 : 0xd3, op->width, ext, RM_MEM(RDX, 0), false);
+        return;
+    }
+    emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+    one_operand(s, 0xd2, ext, op->dst, op->width);
+}
+
+static void select_double_shift(struct select *s, const struct ir_op *op, unsigned opcode)
+{
+    struct emit *e = &s->e;
+    struct rm dst = rm_of(s, op->dst);
+
+    if (op->arg) {
+        if (op->dst == IR_MEM) {
+            emit_lea(e, 8, RDX, dst);
+            dst = RM_MEM(RDX, 0);
+        }
+        emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+        emit_op(e, 0, opcode + 1, op->width, plan_reg[op->src], dst, false);
+    } else {
+        emit_op(e, 0, opcode, op->width, plan_reg[op->src], dst, false);
+        emit8(e, op->imm);
+    }
+}
+
+static void select_bit_test(struct select *s, const struct ir_op *op, unsigned ext)
+{
+    struct emit *e = &s->e;
+
+    if (op->src == IR_IMM) {
+        emit_op(e, 0, 0x0fba, op->width, ext, rm_of(s, op->dst), false);
+        emit8(e, op->imm & (op->width * 8u - 1)); /* a larger one would address memory beyond the operand */
+    } else {
+        emit_op(e, 0, 0x0f83 | ext << 3, op->width, plan_reg[op->src], rm_of(s, op->dst), false);
+    }
+}
+
+static void select_extend(struct select *s, const struct ir_op *op, bool is_signed)
+{
+    struct emit *e = &s->e;
+    unsigned opcode = (is_signed ? 0x0fbe : 0x0fb6) + (op->arg == 2);
+    unsigned dst = plan_reg[op->dst];
+    struct rm src;
+
+    if (op->arg == 4 || op->arg == op->width) { /* a plain move */
+        emit_mov_load(e, op->width, dst, rm_of(s, op->src));
+        return;
+    }
+    if (is_high(op->src)) {
+        if (op->src == IR_AH && dst < 8) {
+            src = (struct rm){.reg = 7, .high = 1};
+            emit_op(e, 0, opcode, op->width, dst, src, false);
+            return;
+        }
+        fetch_high(s, op->src);
+        src = RM_REG(PLAN_T1);
+    } else {
+        src = rm_of(s, op->src);
+    }
+    /* emit_op adds REX for byte registers by width; here the source is the byte */
+    if (op->arg == 1 && !src.is_mem && src.reg >= 4 && src.reg < 8 && dst < 8) {
+        if (op->width == 2)
+            emit8(e, 0x66);
+        emit8(e, 0x40);
+        emit8(e, 0x0f);
+        emit8(e, opcode);
+        emit_modrm(e, dst, src);
+    } else {
+        emit_op(e, 0, opcode, op->width, dst, src, false);
+    }
+}
+
+static void select_multiply(struct select *s, const struct ir_op *op, unsigned ext)
+{
+    struct emit *e = &s->e;
+    struct rm src;
+
+    if (is_high(op->src)) {
+        fetch_high(s, op->src);
+        src = RM_REG(PLAN_T1);
+    } else {
+        src = rm_of(s, op->src);
+    }
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+    emit_op(e, 0, op->width == 1 ? 0xf6 : 0xf7, op->width, ext, src, false);
+    if (op->width == 1) {
+        emit_mov(e, 2, plan_reg[IR_EAX], RAX);
+    } else {
+        emit_mov(e, op->width, plan_reg[IR_EAX], RAX);
+        emit_mov(e, op->width, plan_reg[IR_EDX], RDX);
+    }
+}
+
+/* 32-bit division. What would raise #DE goes to the interpreter with the flags as they were; so does -1 as a divisor,
+ * for which the host's 64-bit division may overflow. */
+static void select_divide(struct select *s, const struct ir_op *op, bool is_signed)
+{
+    struct emit *e = &s->e;
+    const struct x64_site site = {.kind = X64_SITE_CALLOUT, .insn = op->insn};
+    uint8_t *bad[3], *over;
+    unsigned n = 0;
+
+    if (op->width != 4) {
+        emit_slow_call(s, site);
+        return;
+    }
+    if (is_signed)
+        emit_op(e, 0, 0x63, 8, PLAN_T1, rm_of(s, op->src), false); /* movsxd */
+    else
+        emit_mov_load(e, 4, PLAN_T1, rm_of(s, op->src));
+    emit8(e, 0x9f);                                  /* lahf */
+    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_mov_store(e, 4, STATE(translated.scratch), RAX);
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+    emit_mov(e, 4, RDX, plan_reg[IR_EDX]);
+    if (is_signed) {
+        emit_op(e, 0, 0x8d, 8, RCX, RM_MEM(PLAN_T1, 1), false); /* divisor 0 or -1: divisor + 1 is 1 or 0 */
+        emit_op(e, 0, 0x83, 8, 7, RM_REG(RCX), false);
+        emit8(e, 1);
+        bad[n++] = emit_jcc32(e, 6);
+        emit_op(e, 0, 0xc1, 8, 4, RM_REG(RDX), false); /* shl rdx, 32 */
+        emit8(e, 32);
+        emit_op(e, 0, 0x09, 8, RDX, RM_REG(RAX), false); /* or rax, rdx */
+        emit8(e, 0x48);
+        emit8(e, 0x99); /* cqo */
+        emit_op(e, 0, 0xf7, 8, 7, RM_REG(PLAN_T1), false);
+        emit_op(e, 0, 0x63, 8, RCX, RM_REG(RAX), false);
+        emit_op(e, 0, 0x39, 8, RAX, RM_REG(RCX), false);
+        bad[n++] = emit_jcc32(e, 5);
+    } else {
+        emit_op(e, 0, 0x39, 4, PLAN_T1, RM_REG(RDX), false); /* cmp edx, divisor */
+        bad[n++] = emit_jcc32(e, 3);
+        emit_op(e, 0, 0xf7, 4, 6, RM_REG(PLAN_T1), false);
+    }
+    emit_mov(e, 4, plan_reg[IR_EAX], RAX);
+    emit_mov(e, 4, plan_reg[IR_EDX], RDX);
+    over = emit_jmp8(e);
+    while (n-- > 0)
+        emit_patch32(bad[n], e->at);
+    emit_mov_load(e, 4, RAX, STATE(translated.scratch));
+    emit8(e, 0x04);
+    emit8(e, 0x7f);
+    emit8(e, 0x9e);
+    emit_slow_call(s, site);
+    emit_patch8(over, e->at);
+}
+
+static void select_xchg(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    if (!is_high(op->dst) && !is_high(op->src)) {
+        emit_op(e, 0, op->width == 1 ? 0x86 : 0x87, op->width, plan_reg[op->src], rm_of(s, op->dst), op->width == 1);
+        return;
+    }
+    if (op->dst == op->src)
+        return;
+    if ((op->dst == IR_AH && op->src == IR_EAX) || (op->dst == IR_EAX && op->src == IR_AH)) {
+        emit8(e, 0x86);
+        emit8(e, 0xc0 | 7 << 3 | RBX);
+        return;
+    }
+    /* A host register may hold both; so through the low bytes of RAX and R12. */
+    const unsigned ref[2] = {op->dst, op->src}, value[2] = {RAX, PLAN_T1};
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_high(ref[i]))
+            emit_rorx(e, value[i], plan_reg[ref[i]], 8);
+        else
+            emit_mov(e, 4, value[i], plan_reg[ref[i]]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if (is_high(ref[i]))
+            emit_rorx(e, plan_reg[ref[i]], plan_reg[ref[i]], 8);
+        emit_mov(e, 1, plan_reg[ref[i]], value[1 - i]);
+        if (is_high(ref[i]))
+            emit_rorx(e, plan_reg[ref[i]], plan_reg[ref[i]], 24);
+    }
+}
+
+static void select_setcc(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    if (is_high(op->dst)) {
+        emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 8);
+        emit_op(e, 0, 0x0f90 | op->arg, 1, 0, RM_REG(plan_reg[op->dst]), false);
+        emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 24);
+    } else {
+        emit_op(e, 0, 0x0f90 | op->arg, 1, 0, rm_of(s, op->dst), false);
+    }
+}
+
+static void select_sign(struct select *s, const struct ir_op *op)
+{
+    emit_mov(&s->e, 4, RAX, plan_reg[op->src]);
+    if (op->width == 2)
+        emit8(&s->e, 0x66);
+    emit8(&s->e, 0x99); /* cwd, cdq */
+    emit_mov(&s->e, op->width, plan_reg[op->dst], RDX);
+}
+
+static void select_lea(struct select *s, const struct ir_op *op)
+{
+    emit_ea(s, op, op->width, plan_reg[op->dst]);
+    if (op->addr16 && op->width == 4)
+        emit_movzx(&s->e, plan_reg[op->dst], 2, RM_REG(plan_reg[op->dst]));
+}
+
+static void select_eip(struct select *s, const struct ir_op *op)
+{
+    emit_mov_load(&s->e, 4, plan_reg[op->dst], STATE(translated.page_eip));
+    emit_lea(&s->e, 4, plan_reg[op->dst], RM_MEM(plan_reg[op->dst], (int32_t)op->imm));
+    if (op->width == 2 || s->job->ir->code16)
+        emit_movzx(&s->e, plan_reg[op->dst], 2, RM_REG(plan_reg[op->dst]));
+}
+
+/* False if the operation is unknown. */
+static bool select_op(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    switch (op->opcode) {
+    case IR_MOV:
+        two_operands(s, 0x88, 0, op, false);
+        break;
+    case IR_MOVZX:
+        select_extend(s, op, false);
+        break;
+    case IR_MOVSX:
+        select_extend(s, op, true);
+        break;
+    case IR_XCHG:
+        select_xchg(s, op);
+        break;
+    case IR_LEA:
+        select_lea(s, op);
+        break;
+    case IR_BSWAP:
+        if (plan_reg[op->dst] >= 8)
+            emit8(e, 0x41);
+        emit8(e, 0x0f);
+        emit8(e, 0xc8 | (plan_reg[op->dst] & 7));
+        break;
+    case IR_SIGN:
+        select_sign(s, op);
+        break;
+    case IR_EIP:
+        select_eip(s, op);
+        break;
+    case IR_SETCC:
+        select_setcc(s, op);
+        break;
+    case IR_CMOV:
+        emit_op(e, 0, 0x0f40 | op->arg, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_ADD:
+        two_operands(s, 0x00, 0, op, false);
+        break;
+    case IR_OR:
+        two_operands(s, 0x08, 1, op, false);
+        break;
+    case IR_ADC:
+        two_operands(s, 0x10, 2, op, false);
+        break;
+    case IR_SBB:
+        two_operands(s, 0x18, 3, op, false);
+        break;
+    case IR_AND:
+        two_operands(s, 0x20, 4, op, false);
+        break;
+    case IR_SUB:
+        two_operands(s, 0x28, 5, op, false);
+        break;
+    case IR_XOR:
+        two_operands(s, 0x30, 6, op, false);
+        break;
+    case IR_CMP:
+        two_operands(s, 0x38, 7, op, true);
+        break;
+    case IR_TEST:
+        two_operands(s, 0x84, 0, op, true);
+        break;
+    case IR_INC:
+        one_operand(s, 0xfe, 0, op->dst, op->width);
+        break;
+    case IR_DEC:
+        one_operand(s, 0xfe, 1, op->dst, op->width);
+        break;
+    case IR_NOT:
+        one_operand(s, 0xf6, 2, op->dst, op->width);
+        break;
+    case IR_NEG:
+        one_operand(s, 0xf6, 3, op->dst, op->width);
+        break;
+    case IR_ROL:
+        select_shift(s, op, 0);
+        break;
+    case IR_ROR:
+        select_shift(s, op, 1);
+        break;
+    case IR_RCL:
+        select_shift(s, op, 2);
+        break;
+    case IR_RCR:
+        select_shift(s, op, 3);
+        break;
+    case IR_SHL:
+        select_shift(s, op, 4);
+        break;
+    case IR_SHR:
+        select_shift(s, op, 5);
+        break;
+    case IR_SAR:
+        select_shift(s, op, 7);
+        break;
+    case IR_SHLD:
+        select_double_shift(s, op, 0x0fa4);
+        break;
+    case IR_SHRD:
+        select_double_shift(s, op, 0x0fac);
+        break;
+    case IR_BT:
+        select_bit_test(s, op, 4);
+        break;
+    case IR_BTS:
+        select_bit_test(s, op, 5);
+        break;
+    case IR_BTR:
+        select_bit_test(s, op, 6);
+        break;
+    case IR_BTC:
+        select_bit_test(s, op, 7);
+        break;
+    case IR_BSF:
+        emit_op(e, 0, 0x0fbc, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_BSR:
+        emit_op(e, 0, 0x0fbd, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_POPCNT:
+        emit_op(e, 0xf3, 0x0fb8, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_MUL:
+        select_multiply(s, op, 4);
+        break;
+    case IR_IMUL1:
+        select_multiply(s, op, 5);
+        break;
+    case IR_IMUL2:
+        emit_op(e, 0, 0x0faf, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_IMUL3:
+        emit_op(e, 0, 0x69, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        op->width == 2 ? emit16(e, op->imm) : emit32(e, op->imm);
+        break;
+    case IR_DIV:
+        select_divide(s, op, false);
+        break;
+    case IR_IDIV:
+        select_divide(s, op, true);
+        break;
+    case IR_LAHF:
+        emit8(e, 0x9f);
+        emit8(e, 0x88); /* mov bh, ah */
+        emit8(e, 0xe7);
+        break;
+    case IR_SAHF:
+        emit8(e, 0x88); /* mov ah, bh */
+        emit8(e, 0xfc);
+        emit8(e, 0x9e);
+        break;
+    case IR_CLC:
+        emit8(e, 0xf8);
+        break;
+    case IR_STC:
+        emit8(e, 0xf9);
+        break;
+    case IR_CMC:
+        emit8(e, 0xf5);
+        break;
+    case IR_MAP:
+        select_map(s, op);
+        break;
+    case IR_UNIT:
+        return select_unit(s, op);
+    case IR_CALLOUT:
+        emit_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+        break;
+    case IR_CALLOUT_END:
+        emit_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+        break;
+    case IR_JMP:
+    case IR_JCC:
+    case IR_JZR:
+    case IR_JNZR:
+    case IR_JMPR:
+        select_exit(s, op);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+#define OP_ROOM 320u /* no operation needs more, islands in its way included */
+
+uint8_t *x64_select(struct x64_job *job)
+{
+    struct select s = {.job = job, .e = {job->code}};
+    const struct ir_block *ir = job->ir;
+    unsigned insn = 0;
+
+    job->n_sites = job->n_links = 0;
+    if (job->second_page)
+        select_page_check(&s);
+    job->insn_host[0] = (uint32_t)(s.e.at - job->code);
+    for (uint32_t i = 0; i < ir->n_ops; i++) {
+        const struct ir_op *op = &ir->op[i];
+
+        if (s.e.at + OP_ROOM + 32 * SELECT_MAX_ISLANDS > job->limit)
+            return NULL;
+        islands_within_reach(&s, op);
+        while (insn < op->insn)
+            job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+        if (!select_op(&s, op))
+            return NULL;
+    }
+    while (insn < ir->n_insns)
+        job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+    select_islands(&s);
+    select_stubs(&s);
+    return s.e.at;
+}

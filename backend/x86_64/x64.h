@@ -1,0 +1,89 @@
+/*
+ * The x86-64 backend: host code for IR blocks, and the ways into and out of it.
+ *
+ * Code is written through one mapping and executed through another (translator/cache.h); all addresses here are of the
+ * writable mapping unless they are called `exec`. Code refers to itself by relative displacements only.
+ */
+#ifndef BACKEND_X86_64_X64_H
+#define BACKEND_X86_64_X64_H
+
+#include <stddef.h>
+
+#include "frontend/x86/cpu.h"
+#include "frontend/x86/lower.h"
+#include "translator/ir.h"
+
+/* NULL if this host can run translated code, else the feature it lacks. */
+const char *x64_missing_feature(void);
+
+/* The trampolines. */
+struct x64_entry {
+    uint8_t *slow;   /* called with a site number behind the call: cpu->translated.slow decides where to go on */
+    uint8_t *link;   /* the same with a link number */
+    uint8_t *lookup; /* EDX: EIP to go on at */
+    uint8_t *leave;  /* EDX: EIP; back to the run loop */
+    uint8_t *done;   /* all state is in struct cpu: back to the run loop */
+    uint8_t *enter;  /* C function: void (struct cpu *, const void *exec_code) */
+};
+/* Writes them at `code`; returns the first byte behind them. */
+uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
+#define X64_ENTRY_BYTES 2048u
+
+/* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
+enum x64_site_kind { X64_SITE_MAP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
+struct x64_site {
+    uint32_t block;  /* number that the translator gave */
+    uint8_t kind, insn;
+    uint8_t width;   /* MAP */
+    uint8_t is_write;
+    uint8_t address; /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
+};
+
+/* A jump with a constant target. It leads to its stub until it is linked. */
+struct x64_link {
+    uint8_t *field;    /* 32-bit displacement */
+    uint8_t *stub;
+    uint8_t *expected; /* cross-page: 64-bit immediate, minus the host address of the guest code it was linked for */
+    uint32_t target;   /* offset from the page's first byte */
+    uint32_t block;
+    uint8_t jump;      /* enum ir_jump */
+};
+
+struct x64_job {
+    const struct ir_block *ir;
+    const struct x86_mode *mode;
+    const struct x64_entry *entry;
+    bool flat_code;     /* CS is flat: EIP is the linear address; else every exit goes through C */
+    uint32_t page_eip;  /* not flat_code: EIP of the page's first byte */
+    uintptr_t second_page; /* host address of the page that the last instruction ends in; 0: the block's own */
+    uint8_t *code, *limit;
+    uint32_t block;     /* its number, for sites and links */
+    uint32_t first_site, first_link; /* numbers of the first of each */
+    /* out */
+    struct x64_site *site; /* room for IR_MAX_OPS */
+    struct x64_link *link; /* room for 4 */
+    uint32_t n_sites, n_links;
+    uint32_t *insn_host;   /* offset in the code of each guest instruction; n_insns + 1 */
+};
+#define X64_MAX_LINKS 4u
+/* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
+uint8_t *x64_select(struct x64_job *job);
+
+/* Leads the jump to `code`; across pages, while the linear page leads to the guest code at host address `guest`. Only
+ * while no translated code runs. */
+void x64_link_jump(struct x64_link *link, const uint8_t *code, uintptr_t guest);
+/* Leads it to its stub again. */
+void x64_unlink_jump(struct x64_link *link);
+
+/* Jump look-up from translated code: direct-mapped by the low 16 bits of EIP. */
+struct x64_jump_cache_entry {
+    uint64_t tag;     /* minus the host address of the guest code, 0: empty */
+    const void *exec;
+};
+#define X64_JUMP_CACHE_ENTRIES 65536u
+
+/* cpu->translated.flags from the CPU's flags, and back. */
+void x64_flags_out(struct cpu *cpu);
+void x64_flags_in(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * Lowering of near control flow: JMP, Jcc, JCXZ, LOOP, CALL, RET.
+ * Source: SDM vol. 2A-2B, the page of each instruction. Same families as interp_ctrl.c.
+ *
+ * An operand size that is not the code segment's truncates EIP, or does not where the others do: those are called out,
+ * as are LOOPE and LOOPNE. Whether a target lies within the CS limit is the translator's to see to.
+ */
+#include "frontend/x86/interp.h"
+#include "frontend/x86/lower_internal.h"
+
+/* From the first byte of the block's page to the byte after this instruction. */
+static uint32_t next_offset(const struct lower *l)
+{
+    return l->ir->offset[l->ir->n_insns] + (uint32_t)l->in->len;
+}
+static uint32_t target_offset(const struct lower *l)
+{
+    return next_offset(l) + l->in->imm;
+}
+static bool eip_width_differs(const struct lower *l)
+{
+    return (l->in->opsize32 != 0) != l->mode->code32;
+}
+
+static void jump(struct lower *l, enum ir_jump kind)
+{
+    struct ir_op *op = ir_add(l->ir, IR_JMP, 0);
+
+    op->imm = target_offset(l);
+    op->arg = (uint8_t)kind;
+}
+static void jump_indirect(struct lower *l, unsigned width, uint8_t src, enum ir_jump kind)
+{
+    lower_op(l, IR_JMPR, width, IR_NONE, src)->arg = (uint8_t)kind;
+}
+
+static bool lower_jmp_j(struct lower *l)
+{
+    if (eip_width_differs(l))
+        return false;
+    jump(l, IR_JUMP_PLAIN);
+    return true;
+}
+
+static bool lower_jcc(struct lower *l)
+{
+    struct ir_op *op;
+
+    if (eip_width_differs(l))
+        return false;
+    op = ir_add(l->ir, IR_JCC, 0);
+    op->imm = target_offset(l);
+    op->arg = (uint8_t)lower_condition(l);
+    return true;
+}
+
+/* JCXZ, LOOP: the counter has the address size. */
+static bool lower_jump_if_counter(struct lower *l)
+{
+    unsigned width = l->in->addr_mask == 0xffff ? 2 : 4;
+
+    if (eip_width_differs(l))
+        return false;
+    if (l->rule->opcode == IR_JNZR)
+        lower_lea(l, width, IR_ECX,
+                  (struct lower_address){.base = IR_ECX, .index = IR_NONE, .addr16 = width == 2, .disp = 0u - 1});
+    lower_op(l, l->rule->opcode, width, IR_NONE, IR_ECX)->imm = target_offset(l);
+    return true;
+}
+
+/* What CALL and JMP go to: a register that may still be changed by pushing, so T0 for ESP. */
+static bool indirect_target(struct lower *l, unsigned width, uint8_t *ref)
+{
+    if (eip_width_differs(l) || !lower_operand(l, 0, IR_READ, ref))
+        return false;
+    if (*ref == IR_MEM || *ref == IR_ESP) {
+        lower_op(l, IR_MOV, width, IR_T0, *ref);
+        *ref = IR_T0;
+    }
+    return true;
+}
+
+static bool lower_jmp_e(struct lower *l)
+{
+    unsigned width = lower_opsize(l);
+    uint8_t target;
+
+    if (!indirect_target(l, width, &target))
+        return false;
+    jump_indirect(l, width, target, IR_JUMP_PLAIN);
+    return true;
+}
+
+static bool push_return_address(struct lower *l, unsigned width)
+{
+    struct ir_op *op;
+
+    if (!lower_map_push(l, width))
+        return false;
+    op = lower_op(l, IR_EIP, width, IR_T1, IR_NONE);
+    op->imm = next_offset(l);
+    lower_op(l, IR_MOV, width, IR_MEM, IR_T1);
+    lower_move_sp(l, IR_ESP, 0u - width);
+    return true;
+}
+
+static bool lower_call_j(struct lower *l)
+{
+    if (eip_width_differs(l) || !push_return_address(l, lower_opsize(l)))
+        return false;
+    jump(l, IR_JUMP_CALL);
+    return true;
+}
+
+static bool lower_call_e(struct lower *l)
+{
+    unsigned width = lower_opsize(l);
+    uint8_t target;
+
+    if (!indirect_target(l, width, &target) || !push_return_address(l, width))
+        return false;
+    jump_indirect(l, width, target, IR_JUMP_CALL);
+    return true;
+}
+
+static bool lower_ret(struct lower *l)
+{
+    unsigned width = lower_opsize(l);
+
+    if (eip_width_differs(l) || !lower_map_top(l, width))
+        return false;
+    lower_op(l, IR_MOV, width, IR_T0, IR_MEM);
+    lower_move_sp(l, IR_ESP, width + (l->in->imm & 0xffff)); /* imm is 0 without Iw */
+    jump_indirect(l, width, IR_T0, IR_JUMP_RET);
+    return true;
+}
+
+#define JCC(suffix, code) {&interp_j##suffix, lower_jcc, 0, 0},
+
+const struct lower_rule lower_ctrl_rules[] = {
+    INTERP_CONDITIONS(JCC){&interp_jmp_j, lower_jmp_j, 0, 0},
+    {&interp_jmp_e, lower_jmp_e, 0, 0},
+    {&interp_jcxz, lower_jump_if_counter, IR_JZR, 0},
+    {&interp_loop, lower_jump_if_counter, IR_JNZR, 0},
+    {&interp_call_j, lower_call_j, 0, 0},
+    {&interp_call_e, lower_call_e, 0, 0},
+    {&interp_ret, lower_ret, 0, 0},
+    {&interp_ret_i, lower_ret, 0, 0},
+    {0},
+};

@@ -1,0 +1,203 @@
+/* Flat translation tables: see flat.h. */
+#include "softmmu/flat.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static const uint32_t table_offset[FLAT_TABLES] = {
+    [FLAT_EXEC] = FLAT_OFFSET_EXEC,     [FLAT_READ1] = FLAT_OFFSET_READ1,   [FLAT_READ2] = FLAT_OFFSET_READ2,
+    [FLAT_READ4] = FLAT_OFFSET_READ4,   [FLAT_READ16] = FLAT_OFFSET_READ16, [FLAT_WRITE1] = FLAT_OFFSET_WRITE1,
+    [FLAT_WRITE2] = FLAT_OFFSET_WRITE2, [FLAT_WRITE4] = FLAT_OFFSET_WRITE4, [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
+};
+/* Entries per page, as a shift: one for each residue of the width. */
+static const uint8_t table_shift[FLAT_TABLES] = {
+    [FLAT_READ2] = 1, [FLAT_READ4] = 2, [FLAT_READ16] = 4, [FLAT_WRITE2] = 1, [FLAT_WRITE4] = 2, [FLAT_WRITE16] = 4,
+};
+
+/* More than that between two flushes, and the list is flushed: pages that are dropped and filled again are named anew.
+ */
+#define FILLS_MAX 65536u
+
+struct fill {
+    uint32_t page;      /* linear page number */
+    uint32_t phys_page; /* physical page number */
+    uint8_t table;
+};
+
+struct fills {
+    struct fill *fill;
+    uint32_t count, size;
+};
+
+struct flat_view {
+    uint8_t *base;
+    struct fills filled[TLB_LISTS];
+};
+
+struct flat {
+    struct flat_view view[MMU_VIEWS];
+};
+
+static uint64_t *entry_at(const struct flat_view *v, enum flat_table table, uint32_t page)
+{
+    return (uint64_t *)(void *)(v->base + table_offset[table]) + ((uint64_t)page << table_shift[table]);
+}
+
+static uint16_t *present_at(const struct flat_view *v, uint32_t page)
+{
+    return (uint16_t *)(void *)(v->base + FLAT_OFFSET_PRESENT) + page;
+}
+
+static void drop_entry(const struct flat_view *v, const struct fill *fill)
+{
+    *entry_at(v, fill->table, fill->page) = 0;
+    *present_at(v, fill->page) &= (uint16_t) ~(1u << fill->table);
+}
+
+struct flat *flat_create(struct mmu *mmu)
+{
+    struct flat *flat = calloc(1, sizeof *flat);
+
+    if (!flat)
+        return NULL;
+    for (unsigned i = 0; i < MMU_VIEWS; i++) {
+        uint8_t *base =
+            mmap(NULL, FLAT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (base == MAP_FAILED) {
+            if (i)
+                munmap(flat->view[0].base, FLAT_BYTES);
+            free(flat);
+            return NULL;
+        }
+        for (unsigned offset = 0; offset < PHYS_PAGE_SIZE; offset++) {
+            base[FLAT_OFFSET_FITS8 + offset] = offset <= PHYS_PAGE_SIZE - 8;
+            base[FLAT_OFFSET_FITS16 + offset] = offset <= PHYS_PAGE_SIZE - 16;
+        }
+        flat->view[i].base = base;
+    }
+    mmu->flat = flat;
+    return flat;
+}
+
+void flat_destroy(struct mmu *mmu)
+{
+    struct flat *flat = mmu->flat;
+
+    if (!flat)
+        return;
+    mmu->flat = NULL;
+    for (unsigned i = 0; i < MMU_VIEWS; i++) {
+        munmap(flat->view[i].base, FLAT_BYTES);
+        for (unsigned list = 0; list < TLB_LISTS; list++)
+            free(flat->view[i].filled[list].fill);
+    }
+    free(flat);
+}
+
+uint8_t *flat_base(const struct flat *flat, enum mmu_view view)
+{
+    return flat->view[view].base;
+}
+
+/* Remembers an entry, so that a flush costs as much as was filled. False when memory is short: then nothing is entered,
+ * and accesses to the page stay slow. */
+static bool remember(struct fills *fills, const struct fill *fill)
+{
+    if (fills->count == fills->size) {
+        uint32_t size = fills->size ? fills->size * 2 : 256;
+        struct fill *grown = realloc(fills->fill, size * sizeof *grown);
+
+        if (!grown)
+            return false;
+        fills->fill = grown;
+        fills->size = size;
+    }
+    fills->fill[fills->count++] = *fill;
+    return true;
+}
+
+static void drop_list(struct flat_view *v, enum tlb_list list)
+{
+    struct fills *fills = &v->filled[list];
+
+    for (uint32_t i = 0; i < fills->count; i++)
+        drop_entry(v, &fills->fill[i]);
+    fills->count = 0;
+}
+
+static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr address, enum flat_table table,
+                      enum mmu_view view)
+{
+    struct flat_view *v = &mmu->flat->view[view];
+    uint64_t *entry = entry_at(v, table, address >> PHYS_PAGE_SHIFT);
+    struct fill fill = {address >> PHYS_PAGE_SHIFT, e->phys_page, (uint8_t)table};
+
+    const enum tlb_list list = e->is_global ? TLB_LIST_GLOBAL : TLB_LIST_LOCAL;
+
+    if (*entry == e->addend)
+        return e->addend;
+    if (v->filled[list].count == FILLS_MAX)
+        drop_list(v, list);
+    if (!remember(&v->filled[list], &fill))
+        return 0;
+    *entry = e->addend;
+    *present_at(v, fill.page) |= (uint16_t)(1u << table);
+    return e->addend;
+}
+
+void flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view)
+{
+    static const uint8_t kind[17] = {[2] = 1, [4] = 2, [16] = 3}; /* 8 and 10 share the table for bytes */
+    const struct tlb_entry *e = tlb_slot(mmu, address, view);
+
+    if ((is_write ? e->write_tag : e->read_tag) == (address & ~(lin_addr)0xfff))
+        enter(mmu, e, address, (is_write ? FLAT_WRITE1 : FLAT_READ1) + kind[width], view);
+}
+
+uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)
+{
+    const struct tlb_entry *e = tlb_slot(mmu, address, view);
+
+    return e->exec_tag == (address & ~(lin_addr)0xfff) ? enter(mmu, e, address, FLAT_EXEC, view) : 0;
+}
+
+void flat_drop_local(struct flat *flat)
+{
+    for (unsigned i = 0; i < MMU_VIEWS; i++)
+        drop_list(&flat->view[i], TLB_LIST_LOCAL);
+}
+
+void flat_drop_all(struct flat *flat)
+{
+    for (unsigned i = 0; i < MMU_VIEWS; i++) {
+        drop_list(&flat->view[i], TLB_LIST_LOCAL);
+        drop_list(&flat->view[i], TLB_LIST_GLOBAL);
+    }
+}
+
+/* What the lists name is cleared again at the next flush, which does no harm. Only tables that have an entry are looked
+ * at: a guest's page faults come here, and a table's page that was never touched does not exist. */
+void flat_drop_page(struct flat *flat, lin_addr address)
+{
+    const uint32_t page = address >> PHYS_PAGE_SHIFT;
+
+    for (unsigned i = 0; i < MMU_VIEWS; i++) {
+        uint16_t *present = present_at(&flat->view[i], page);
+
+        for (; *present; *present &= (uint16_t)(*present - 1))
+            *entry_at(&flat->view[i], (enum flat_table)__builtin_ctz(*present), page) = 0;
+    }
+}
+
+void flat_drop_writes(struct flat *flat, uint32_t phys_page)
+{
+    for (unsigned i = 0; i < MMU_VIEWS; i++)
+        for (unsigned list = 0; list < TLB_LISTS; list++) {
+            const struct fills *fills = &flat->view[i].filled[list];
+
+            for (uint32_t n = 0; n < fills->count; n++)
+                if (fills->fill[n].phys_page == phys_page && fills->fill[n].table >= FLAT_WRITE1)
+                    drop_entry(&flat->view[i], &fills->fill[n]);
+        }
+}

@@ -1,0 +1,67 @@
+/*
+ * Flat translation tables for translated code: one 8-byte addend per linear page and kind of access.
+ *
+ * host address = linear address + addend; addend 0 means "ask the slow path". A 32-bit space has 2^20 pages, so a table
+ * needs no tags, and a look-up (a bit extract, a load, JRCXZ) changes no flag; docs/prototypes.md has the figures.
+ * Tables for accesses of 2, 4 and 16 bytes have an entry for each residue of the address modulo that width, of which
+ * only that of aligned addresses is ever filled: what could cross into another page misses by itself. Accesses of 8 and
+ * 10 bytes, which programs seldom align, use the table for bytes after a look into `fits8` or `fits16`. The tables
+ * are address space (about 380 MiB a view), of which only touched pages exist.
+ *
+ * The tables mirror the tagged TLB (mmu.h), never more than it would allow: mmu.c tells when translations end.
+ */
+#ifndef SOFTMMU_FLAT_H
+#define SOFTMMU_FLAT_H
+
+#include "softmmu/mmu.h"
+
+enum flat_table {
+    FLAT_EXEC,
+    FLAT_READ1,
+    FLAT_READ2,
+    FLAT_READ4,
+    FLAT_READ16,
+    FLAT_WRITE1,
+    FLAT_WRITE2,
+    FLAT_WRITE4,
+    FLAT_WRITE16,
+    FLAT_TABLES
+};
+
+#define FLAT_PAGES 0x100000ull
+/* Where each table begins, in bytes from flat_base(). */
+#define FLAT_OFFSET_EXEC    0x00000000u
+#define FLAT_OFFSET_READ1   0x00800000u
+#define FLAT_OFFSET_WRITE1  0x01000000u
+#define FLAT_OFFSET_READ2   0x01800000u
+#define FLAT_OFFSET_WRITE2  0x02800000u
+#define FLAT_OFFSET_READ4   0x03800000u
+#define FLAT_OFFSET_WRITE4  0x05800000u
+#define FLAT_OFFSET_READ16  0x07800000u
+#define FLAT_OFFSET_WRITE16 0x0f800000u
+#define FLAT_OFFSET_FITS8   0x17800000u /* a byte per page offset: 1 if 8 bytes from there stay in the page */
+#define FLAT_OFFSET_FITS16  0x17801000u
+#define FLAT_OFFSET_PRESENT 0x17802000u /* uint16_t per page: bit n says that enum flat_table n has an entry */
+#define FLAT_BYTES          0x17a02000u
+
+struct flat;
+
+/* NULL when address space or memory is short. `mmu` keeps it up to date from now on. */
+struct flat *flat_create(struct mmu *mmu);
+void flat_destroy(struct mmu *mmu);
+/* The tables of one view, for the life of `flat`. */
+uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
+
+/* Enters the translation that the TLB holds for `address`, for accesses of `width` bytes (1, 2, 4, 8, 10, 16), if plain
+ * accesses of that kind may go straight to host memory. */
+void flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
+/* The same for instruction fetch; returns the addend, 0 if there is none. */
+uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view);
+
+/* ---- for mmu.c ---- */
+void flat_drop_all(struct flat *flat);
+void flat_drop_local(struct flat *flat); /* all but global pages */
+void flat_drop_page(struct flat *flat, lin_addr address);
+void flat_drop_writes(struct flat *flat, uint32_t phys_page); /* the page became watched */
+
+#endif

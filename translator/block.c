@@ -1,0 +1,407 @@
+/*
+ * Blocks: finding, translating, linking, killing.
+ *
+ * Links and jump caches are shortcuts to a block's host code. A killed block loses all of them at once; its memory is
+ * reused only when everything is flushed, which happens in C code that then continues at a fresh block, never in the
+ * middle of one.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "frontend/x86/code.h"
+#include "frontend/x86/cpuid.h"
+#include "hw/core/log.h"
+#include "translator/internal.h"
+
+#define ARENA_BYTES  (192u << 20) /* address space; a flush gives it back */
+#define CODE_GRANULE 64u
+#define BLOCK_ROOM   (64u << 10) /* no block's host code is longer */
+
+static uint32_t block_hash(phys_addr address, uint32_t mode, uint32_t eip)
+{
+    return (uint32_t)(address ^ address >> 16 ^ mode << 9 ^ eip * 5) % BLOCK_BUCKETS;
+}
+
+static uint32_t page_hash(phys_addr page)
+{
+    return (uint32_t)(page >> PHYS_PAGE_SHIFT) % PAGE_BUCKETS;
+}
+
+static void *arena_take(struct translator *t, size_t bytes)
+{
+    void *taken = t->arena + t->arena_used;
+
+    t->arena_used += (bytes + 15) & ~(size_t)15;
+    return taken;
+}
+
+/* Makes room for `more` elements behind `count`; false when memory is short. */
+static bool grow(void **array, uint32_t *size, uint32_t count, uint32_t more, size_t element)
+{
+    uint32_t wanted = *size ? *size : 4096;
+    void *grown;
+
+    if (count + more <= *size)
+        return true;
+    while (wanted < count + more)
+        wanted *= 2;
+    grown = realloc(*array, wanted * element);
+    if (!grown)
+        return false;
+    *array = grown;
+    *size = wanted;
+    return true;
+}
+
+static struct translated_page *page_find(const struct translator *t, phys_addr page)
+{
+    struct translated_page *p = t->page_bucket[page_hash(page)];
+
+    while (p && p->page != page)
+        p = p->next_in_bucket;
+    return p;
+}
+
+bool block_page_has_code(struct translator *t, phys_addr page)
+{
+    const struct translated_page *p = page_find(t, page);
+
+    return p && p->blocks;
+}
+
+/* ---- links ---- */
+
+/* Takes the link out of the list of the block that it leads to. */
+static void forget_link(struct translator *t, uint32_t number)
+{
+    uint32_t *at;
+
+    if (t->link_state[number].to == NO_LINK)
+        return;
+    at = &t->block[t->link_state[number].to]->incoming;
+    while (*at != number)
+        at = &t->link_state[*at].next;
+    *at = t->link_state[number].next;
+    t->link_state[number].to = NO_LINK;
+}
+
+void block_link(struct translator *t, uint32_t number, struct block *to)
+{
+    struct x64_link *link = &t->link[number];
+    struct phys_page page = phys_lookup(t->cpu->phys, phys_gate(t->cpu->phys, to->address));
+
+    if (!t->block[link->block]->alive || !page.host)
+        return;
+    forget_link(t, number);
+    x64_link_jump(link, to->code, (uintptr_t)page.host + (to->address & 0xfff));
+    t->link_state[number] = (struct link_state){.to = to->number, .next = to->incoming};
+    to->incoming = number;
+}
+
+static void unlink_incoming(struct translator *t, struct block *block)
+{
+    while (block->incoming != NO_LINK) {
+        const uint32_t number = block->incoming;
+
+        forget_link(t, number);
+        x64_unlink_jump(&t->link[number]);
+    }
+}
+
+/* ---- life ---- */
+
+static void drop_jump_cache(struct translator *t, const struct block *block)
+{
+    struct x64_jump_cache_entry *cache = t->mode[block->mode].jump_cache;
+    const void *exec = code_memory_exec(&t->memory, block->code);
+
+    /* Indexed by the low 16 bits of EIP, of which the low 12 are known where CS is flat. */
+    for (unsigned high = 0; high < 16; high++) {
+        struct x64_jump_cache_entry *entry = &cache[high << 12 | (block->address & 0xfff)];
+
+        if (entry->exec == exec)
+            *entry = (struct x64_jump_cache_entry){0};
+    }
+}
+
+static void block_kill(struct translator *t, struct block *block)
+{
+    struct block **at = &t->bucket[block_hash(block->address, block->mode, block->eip)];
+
+    while (*at && *at != block)
+        at = &(*at)->next_in_bucket;
+    if (*at)
+        *at = block->next_in_bucket;
+    block->alive = false;
+    unlink_incoming(t, block);
+    if (block->code)
+        drop_jump_cache(t, block);
+    t->count.killed++;
+}
+
+static uint64_t granules(unsigned first, unsigned last)
+{
+    return (~0ull << first / CODE_GRANULE) & (~0ull >> (63 - last / CODE_GRANULE));
+}
+
+/* First and last byte of the block that lie in the page. */
+static void bytes_in_page(const struct block *block, phys_addr page, unsigned *first, unsigned *last)
+{
+    const unsigned start = (unsigned)(block->address & 0xfff), end = start + block->span_bytes - 1;
+
+    *first = page == (block->address & PHYS_PAGE_MASK) ? start : 0;
+    *last = end < PHYS_PAGE_SIZE ? end : *first ? PHYS_PAGE_SIZE - 1 : end - PHYS_PAGE_SIZE;
+}
+
+bool block_code_written(struct translator *t, phys_addr page_address, unsigned first, unsigned last)
+{
+    struct translated_page *page = page_find(t, page_address);
+    const uint64_t hit = granules(first, last);
+
+    if (!page || !page->blocks)
+        return false;
+    if (!(page->mask & hit))
+        return true;
+    page->mask = 0;
+    for (struct block_ref **at = &page->blocks; *at;) {
+        struct block *block = (*at)->block;
+        unsigned start, stop;
+
+        bytes_in_page(block, page_address, &start, &stop);
+        if (!block->alive || (start <= last && stop >= first)) {
+            *at = (*at)->next;
+            if (block->alive)
+                block_kill(t, block);
+        } else {
+            page->mask |= granules(start, stop);
+            at = &(*at)->next;
+        }
+    }
+    return page->blocks;
+}
+
+void block_flush_all(struct translator *t)
+{
+    for (uint32_t i = 0; i < t->n_blocks; i++)
+        t->block[i]->alive = false;
+    for (unsigned i = 0; i < PAGE_BUCKETS; i++)
+        for (struct translated_page *page = t->page_bucket[i]; page; page = page->next_in_bucket)
+            if (page->blocks && !code_page_has_blocks(t->cpu, page->page)) {
+                phys_watch(t->cpu->phys, page->page, false);
+                mmu_rewatch(&t->cpu->mmu, page->page);
+            }
+    memset(t->bucket, 0, sizeof t->bucket);
+    memset(t->page_bucket, 0, sizeof t->page_bucket);
+    for (uint32_t i = 0; i < t->n_modes; i++)
+        memset(t->mode[i].jump_cache, 0, X64_JUMP_CACHE_ENTRIES * sizeof *t->mode[i].jump_cache);
+    t->n_blocks = t->n_sites = t->n_links = 0;
+    t->arena_used = 0;
+    t->code_at = t->code_start;
+    t->count.flushes++;
+}
+
+/* Host code for t->ir. False if an operation has none. */
+static bool emit_block(struct translator *t, struct block *block, bool flat_code, const uint8_t *second_host)
+{
+    struct x64_job job = {
+        .ir = &t->ir,
+        .mode = &t->mode[block->mode].mode,
+        .entry = &t->entry,
+        .flat_code = flat_code,
+        .page_eip = block->eip - (uint32_t)(block->address & 0xfff),
+        .second_page = (uintptr_t)second_host,
+        .code = t->code_at,
+        .limit = t->memory.write + t->memory.size_bytes,
+        .block = block->number,
+        .first_site = t->n_sites,
+        .first_link = t->n_links,
+        .site = t->new_site,
+        .link = t->new_link,
+        .insn_host = t->insn_host,
+    };
+    uint8_t *end = x64_select(&job);
+    uint32_t size = t->links_size;
+
+    if (!end || !grow((void **)&t->site, &t->sites_size, t->n_sites, job.n_sites, sizeof *t->site) ||
+        !grow((void **)&t->link, &t->links_size, t->n_links, job.n_links, sizeof *t->link) ||
+        !grow((void **)&t->link_state, &size, t->n_links, job.n_links, sizeof *t->link_state))
+        return false;
+    memcpy(t->site + t->n_sites, t->new_site, job.n_sites * sizeof *t->site);
+    memcpy(t->link + t->n_links, t->new_link, job.n_links * sizeof *t->link);
+    for (uint32_t i = 0; i < job.n_links; i++)
+        t->link_state[t->n_links + i] = (struct link_state){NO_LINK, NO_LINK};
+    t->n_sites += job.n_sites;
+    t->n_links += job.n_links;
+    block->code = t->code_at;
+    block->code_bytes = (uint32_t)(end - t->code_at);
+    block->insn_host = arena_take(t, (block->n_insns + 1) * sizeof *block->insn_host);
+    memcpy(block->insn_host, t->insn_host, (block->n_insns + 1) * sizeof *block->insn_host);
+    t->code_at = (uint8_t *)(((uintptr_t)end + 15) & ~(uintptr_t)15);
+    t->count.host_bytes += block->code_bytes;
+    return true;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Where the guest code at EIP lies. */
+struct code_place {
+    phys_addr address, second_page;    /* second_page: NO_PAGE if the instruction does not reach it */
+    const uint8_t *host, *second_host; /* of the first byte; of the second page's first byte */
+};
+
+static void add_to_page(struct translator *t, struct block *block, phys_addr address)
+{
+    struct translated_page *page = page_find(t, address);
+    struct block_ref *ref = arena_take(t, sizeof *ref);
+    unsigned first, last;
+
+    if (!page) {
+        struct translated_page **pages = &t->page_bucket[page_hash(address)];
+
+        page = arena_take(t, sizeof *page);
+        *page = (struct translated_page){.page = address, .next_in_bucket = *pages};
+        *pages = page;
+    }
+    if (!page->blocks && !phys_is_watched(t->cpu->phys, address)) {
+        phys_watch(t->cpu->phys, address, true);
+        mmu_rewatch(&t->cpu->mmu, address);
+    }
+    *ref = (struct block_ref){block, page->blocks};
+    page->blocks = ref;
+    bytes_in_page(block, address, &first, &last);
+    page->mask |= granules(first, last);
+}
+
+static struct block *translate(struct translator *t, const struct code_place *place, const uint8_t *bytes, size_t avail)
+{
+    const uint64_t start_ns = now_ns();
+    const uint32_t mode = t->current_mode;
+    const struct x86_mode *m = &t->mode[mode].mode;
+    const bool flat_code = m->seg[CS] == SEG_CLASS_FLAT && m->code32, crosses = place->second_page != NO_PAGE;
+    struct block *block;
+    uint32_t span;
+
+    if (t->code_at + BLOCK_ROOM > t->memory.write + t->memory.size_bytes || t->arena_used + (64u << 10) > ARENA_BYTES ||
+        !grow((void **)&t->block, &t->blocks_size, t->n_blocks, 1, sizeof *t->block))
+        block_flush_all(t);
+    if (!t->blocks_size)
+        return NULL;
+    span = scan_block(t, m, (uint32_t)(place->address & 0xfff), bytes, avail, crosses ? 1 : t->options.block_insns);
+    if (!t->ir.n_insns)
+        return NULL;
+
+    block = arena_take(t, sizeof *block);
+    *block = (struct block){.address = place->address,
+                            .second_page = place->second_page,
+                            .mode = mode,
+                            .eip = flat_code ? 0 : t->cpu->eip,
+                            .span_bytes = span,
+                            .alive = true,
+                            .code16 = t->ir.code16,
+                            .n_insns = t->ir.n_insns,
+                            .n_ops = t->ir.n_ops,
+                            .number = t->n_blocks,
+                            .incoming = NO_LINK};
+    if (t->options.accel == ACCEL_IR) {
+        block->op = arena_take(t, t->ir.n_ops * sizeof *block->op);
+        memcpy(block->op, t->ir.op, t->ir.n_ops * sizeof *block->op);
+    } else if (!emit_block(t, block, flat_code, crosses ? place->second_host : NULL)) {
+        return NULL;
+    }
+    block->insn = arena_take(t, t->ir.n_insns * sizeof *block->insn);
+    memcpy(block->insn, t->scan, t->ir.n_insns * sizeof *block->insn);
+    block->offset = arena_take(t, (t->ir.n_insns + 1) * sizeof *block->offset);
+    memcpy(block->offset, t->ir.offset, (t->ir.n_insns + 1) * sizeof *block->offset);
+    t->block[t->n_blocks++] = block;
+
+    struct block **bucket = &t->bucket[block_hash(place->address, mode, block->eip)];
+    block->next_in_bucket = *bucket;
+    *bucket = block;
+    add_to_page(t, block, place->address & PHYS_PAGE_MASK);
+    if (crosses)
+        add_to_page(t, block, place->second_page);
+
+    t->count.blocks++;
+    t->count.insns += block->n_insns;
+    t->count.guest_bytes += span;
+    t->count.translate_ns += now_ns() - start_ns;
+    return block;
+}
+
+/* Finds the page behind the one at `address`, for an instruction that ends there. Raises #PF. */
+static bool find_second_page(struct translator *t, lin_addr address, struct code_place *place)
+{
+    struct cpu *cpu = t->cpu;
+    const lin_addr next = (address & ~(lin_addr)0xfff) + PHYS_PAGE_SIZE;
+    uint8_t *host;
+
+    place->second_page = mmu_fetch(&cpu->mmu, next, cpu->view, &host);
+    place->second_host = host;
+    if (!host)
+        return false;
+    flat_fill_exec(&cpu->mmu, next, cpu->view);
+    return true;
+}
+
+struct block *block_at_eip(struct translator *t)
+{
+    struct cpu *cpu = t->cpu;
+    const uint32_t mode = mode_update(t);
+    const struct x86_mode *m = &t->mode[mode].mode;
+    const bool flat_code = m->seg[CS] == SEG_CLASS_FLAT && m->code32;
+    const lin_addr address = cpu->seg[CS].base + cpu->eip;
+    struct code_place place = {.second_page = NO_PAGE};
+    uint8_t *host;
+    struct block *block;
+    uint32_t avail;
+
+    if (cpu->eip > cpu->seg[CS].limit)
+        return NULL; /* the interpreter raises the fault */
+    place.address = mmu_fetch(&cpu->mmu, address, cpu->view, &host);
+    place.host = host;
+    if (!host)
+        return NULL;
+    flat_fill_exec(&cpu->mmu, address, cpu->view);
+    avail = PHYS_PAGE_SIZE - (uint32_t)(place.address & 0xfff);
+    for (block = t->bucket[block_hash(place.address, mode, flat_code ? 0 : cpu->eip)]; block;
+         block = block->next_in_bucket) {
+        if (block->address != place.address || block->mode != mode || block->eip != (flat_code ? 0 : cpu->eip))
+            continue;
+        if (block->second_page == NO_PAGE)
+            break;
+        if (place.second_page == NO_PAGE && !find_second_page(t, address, &place))
+            return NULL;
+        if (block->second_page == place.second_page)
+            break;
+    }
+    if (!block && avail < INSN_MAX_BYTES) {
+        struct insn in;
+        uint8_t bytes[2 * INSN_MAX_BYTES];
+
+        if (decode_insn(&in, place.host, avail, m->code32, cpu->model->isa_features) == DECODE_MORE) {
+            if (cpu->eip + (uint64_t)avail > cpu->seg[CS].limit ||
+                (place.second_page == NO_PAGE && !find_second_page(t, address, &place)))
+                return NULL;
+            memcpy(bytes, place.host, avail);
+            memcpy(bytes + avail, place.second_host, INSN_MAX_BYTES);
+            block = translate(t, &place, bytes, INSN_MAX_BYTES);
+            if (!block)
+                return NULL;
+        }
+    }
+    if (!block) {
+        place.second_page = NO_PAGE;
+        block = translate(t, &place, place.host, avail);
+    }
+    if (!block || cpu->eip + (uint64_t)block->span_bytes > (uint64_t)cpu->seg[CS].limit + 1)
+        return NULL;
+    cpu->translated.page_eip = cpu->eip - (uint32_t)(place.address & 0xfff);
+    return block;
+}

@@ -1,0 +1,131 @@
+/* What the translator's files share. */
+#ifndef TRANSLATOR_INTERNAL_H
+#define TRANSLATOR_INTERNAL_H
+
+#include "backend/x86_64/x64.h"
+#include "frontend/x86/insn.h"
+#include "frontend/x86/lower.h"
+#include "softmmu/flat.h"
+#include "translator/cache.h"
+#include "translator/ir.h"
+#include "translator/translator.h"
+
+#define BLOCK_BUCKETS  65536u
+#define PAGE_BUCKETS   4096u
+#define MODES_MAX      64u
+#define NO_LINK        UINT32_MAX
+#define NO_PAGE        UINT64_MAX
+#define INSN_MAX_BYTES 15u
+
+/*
+ * A translated block: guest code inside one page, keyed by its physical address, by what its translation depends on
+ * (`mode`), and where CS is not flat also by its EIP. It does not know its linear address. A single instruction that
+ * crosses into another page is a block as well, whose code begins by checking where that page is.
+ */
+struct block {
+    phys_addr address;
+    phys_addr second_page; /* of the instruction's end; NO_PAGE: all lies in one page */
+    uint32_t mode;         /* index into translator.mode */
+    uint32_t eip;          /* 0 if CS is flat */
+    uint32_t span_bytes;
+    bool alive; /* false: a store has hit its bytes */
+    bool code16;
+    uint32_t n_insns, n_ops;
+    uint32_t number;   /* index into translator.block */
+    uint32_t incoming; /* links that lead here: head of a list through link_next */
+    uint8_t *code;     /* writable address; NULL: IR only */
+    uint32_t code_bytes;
+    uint32_t *insn_host; /* n_insns + 1 offsets into code */
+    uint16_t *offset;    /* n_insns + 1 offsets in the guest's page */
+    struct insn *insn;
+    struct ir_op *op; /* -accel ir */
+    struct block *next_in_bucket;
+};
+
+struct block_ref {
+    struct block *block;
+    struct block_ref *next;
+};
+
+struct translated_page {
+    phys_addr page;
+    struct block_ref *blocks;
+    uint64_t mask; /* bit n: some block has bytes in [64 n, 64 n + 64); never too small */
+    struct translated_page *next_in_bucket;
+};
+
+struct mode_entry {
+    uint64_t key;
+    struct x86_mode mode;
+    struct x64_jump_cache_entry *jump_cache;
+};
+
+/* Where a link leads, and the next one that leads there. */
+struct link_state {
+    uint32_t to;   /* number of a block, NO_LINK: to its stub */
+    uint32_t next; /* number of a link, NO_LINK: the last */
+};
+
+struct translator_counters {
+    uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;    /* translated */
+    uint64_t callouts, callouts_end, misses, links, lookups, entries; /* ways into C code */
+    uint64_t killed, flushes;
+};
+
+struct translator {
+    struct cpu *cpu;
+    struct translator_options options;
+    struct code_memory memory;
+    struct x64_entry entry;
+    uint8_t *code_start, *code_at; /* blocks begin behind the trampolines */
+    struct mode_entry mode[MODES_MAX];
+    uint32_t n_modes, current_mode;
+
+    struct block *bucket[BLOCK_BUCKETS];
+    struct translated_page *page_bucket[PAGE_BUCKETS];
+    uint8_t *arena; /* blocks and what they point to, until everything is flushed */
+    size_t arena_used;
+    struct block **block;
+    uint32_t n_blocks, blocks_size;
+    struct x64_site *site;
+    uint32_t n_sites, sites_size;
+    struct x64_link *link;
+    struct link_state *link_state;
+    uint32_t n_links, links_size;
+
+    struct ir_block ir; /* scratch of the block being translated */
+    struct insn scan[IR_MAX_INSNS];
+    uint32_t insn_host[IR_MAX_INSNS + 1];
+    struct x64_site new_site[IR_MAX_OPS];
+    struct x64_link new_link[X64_MAX_LINKS];
+    struct translator_counters count;
+};
+
+/* ---- mode.c ---- */
+
+/* The mode that cpu is in, as an index into t->mode; also makes it the current one. */
+uint32_t mode_update(struct translator *t);
+
+/* ---- scan.c: what a block contains, and what becomes of each instruction ---- */
+
+/* Popek and Goldberg's classes of an instruction in a mode. */
+enum pg_class { PG_INNOCUOUS, PG_PRIVILEGED, PG_CONTROL_SENSITIVE, PG_BEHAVIOUR_SENSITIVE };
+enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mode);
+
+/* Decodes from `bytes` (the rest of a page), lowers what may pass and redirects the rest, `max_insns` instructions at
+ * most. Fills t->scan and t->ir. Returns the number of guest bytes, 0 if not even one instruction fits. */
+uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
+                    size_t avail, unsigned max_insns);
+
+/* ---- block.c ---- */
+
+/* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted. Sets
+ * translated.page_eip. Raises #PF. */
+struct block *block_at_eip(struct translator *t);
+void block_flush_all(struct translator *t);
+/* A store of any writer hit a page with code. True if the page still holds blocks. */
+bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
+bool block_page_has_code(struct translator *t, phys_addr page);
+void block_link(struct translator *t, uint32_t link, struct block *to);
+
+#endif

@@ -1,0 +1,289 @@
+/*
+ * The engine: what the run loop calls, and what translated code calls.
+ *
+ * While translated code runs, registers and flags are the host's; the entry points here find them in struct cpu (the
+ * trampolines of backend/x86_64/entry.c put them there, x64_flags_in and x64_flags_out convert the flags).
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "frontend/x86/code.h"
+#include "frontend/x86/interp.h"
+#include "frontend/x86/run.h"
+#include "translator/callout.h"
+#include "translator/internal.h"
+#include "translator/ir_run.h"
+
+#define CACHE_BYTES_DEFAULT (64u << 20)
+#define ARENA_BYTES         (192u << 20)
+
+bool callout_run(struct cpu *cpu, const struct insn *in, uint32_t eip)
+{
+    struct insn *single = cpu->code->single;
+
+    single[0] = *in;
+    single[0].offset = 0;
+    single[1].fn = interp_block_end;
+    single[1].offset = in->len;
+    single[1].row = ISA_ROW_UD;
+    cpu->eip = eip;
+    cpu->block = NULL;
+    cpu->insn = single;
+    cpu->executed++;
+    cpu->stepping |= STEPPING_SINGLE;
+    single->fn(cpu, single);
+    cpu->insn = single; /* its offset is 0: what is raised between blocks is raised at cpu->eip */
+    cpu->stepping &= (uint8_t)~STEPPING_SINGLE;
+    return cpu->eip == eip + in->len && !run_must_attend(cpu);
+}
+
+/* ---- called by translated code ---- */
+
+static const void *leave(struct translator *t)
+{
+    return code_memory_exec(&t->memory, t->entry.done);
+}
+
+/* On at cpu->eip: the block there, or back to the run loop. */
+static const void *go_on(struct translator *t)
+{
+    struct block *block;
+
+    if (t->options.no_chain || run_must_attend(t->cpu))
+        return leave(t);
+    block = block_at_eip(t);
+    if (!block)
+        return leave(t);
+    x64_flags_out(t->cpu);
+    return code_memory_exec(&t->memory, block->code);
+}
+
+static uint32_t number_behind(const uint8_t *site)
+{
+    uint32_t number;
+
+    memcpy(&number, site, sizeof number);
+    return number;
+}
+
+static const void *slow(struct cpu *cpu, const uint8_t *where)
+{
+    struct translator *t = cpu->translator;
+    const struct x64_site site = t->site[number_behind(where)];
+    struct block *block = t->block[site.block];
+    const uint64_t flushes = t->count.flushes;
+    uint32_t eip = cpu->translated.page_eip + block->offset[site.insn];
+    lin_addr address = 0;
+    bool goes_on;
+
+    if (block->code16)
+        eip &= 0xffff;
+    if (site.kind == X64_SITE_MAP) {
+        address = site.address == GPR_NONE ? cpu->translated.address : cpu->gpr[site.address];
+        t->count.misses++;
+    } else {
+        t->count.callouts++;
+    }
+    x64_flags_in(cpu);
+    goes_on = callout_run(cpu, &block->insn[site.insn], eip);
+    if (site.kind == X64_SITE_MAP)
+        flat_fill(&cpu->mmu, address, site.width, site.is_write, cpu->view);
+    if (goes_on && site.kind != X64_SITE_CALLOUT_END && flushes == t->count.flushes && block->alive) {
+        x64_flags_out(cpu);
+        return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn + 1]);
+    }
+    t->count.callouts_end++;
+    return go_on(t);
+}
+
+static const void *link_jump(struct cpu *cpu, const uint8_t *where)
+{
+    struct translator *t = cpu->translator;
+    const uint32_t number = number_behind(where);
+    const struct x64_link *link = &t->link[number];
+    const struct block *from = t->block[link->block];
+    const uint64_t flushes = t->count.flushes;
+    struct block *to;
+
+    t->count.links++;
+    cpu->eip = cpu->translated.page_eip + link->target;
+    if (from->code16)
+        cpu->eip &= 0xffff;
+    x64_flags_in(cpu);
+    if (t->options.no_chain)
+        return leave(t);
+    to = block_at_eip(t);
+    if (!to)
+        return leave(t);
+    if (flushes == t->count.flushes)
+        block_link(t, number, to);
+    return code_memory_exec(&t->memory, to->code);
+}
+
+static const void *look_up(struct cpu *cpu)
+{
+    struct translator *t = cpu->translator;
+    struct block *to;
+
+    t->count.lookups++;
+    x64_flags_in(cpu);
+    if (t->options.no_chain)
+        return leave(t);
+    to = block_at_eip(t);
+    if (!to)
+        return leave(t);
+    if (!to->eip && !to->code16) {
+        struct x64_jump_cache_entry *entry = &t->mode[to->mode].jump_cache[cpu->eip % X64_JUMP_CACHE_ENTRIES];
+        const uint64_t addend = flat_fill_exec(&cpu->mmu, cpu->eip, cpu->view);
+
+        if (addend)
+            *entry = (struct x64_jump_cache_entry){0 - (addend + cpu->eip), code_memory_exec(&t->memory, to->code)};
+    }
+    return code_memory_exec(&t->memory, to->code);
+}
+
+/* ---- called by the run loop ---- */
+
+static void run_translated(struct cpu *cpu)
+{
+    struct translator *t = cpu->translator;
+    struct block *block = block_at_eip(t);
+    void (*enter)(struct cpu *, const void *);
+
+    if (!block) {
+        run_single(cpu);
+        return;
+    }
+    t->count.entries++;
+    x64_flags_out(cpu);
+    enter = (void (*)(struct cpu *, const void *))(uintptr_t)code_memory_exec(&t->memory, t->entry.enter);
+    enter(cpu, code_memory_exec(&t->memory, block->code));
+    cpu->translated.unit_loaded = 0;
+    /* Left by a poll: the flags are still the host's. Left by C code: they were converted, and are the same. */
+    if (cpu->translated.left_by_poll)
+        x64_flags_in(cpu);
+    cpu->translated.left_by_poll = 0;
+}
+
+static void run_ir(struct cpu *cpu)
+{
+    struct block *block = block_at_eip(cpu->translator);
+
+    if (!block) {
+        run_single(cpu);
+        return;
+    }
+    ir_run(cpu, block->op, block->offset, block->insn, cpu->translated.page_eip, block->code16, &block->alive);
+}
+
+static bool code_was_written(struct cpu *cpu, phys_addr page, unsigned first, unsigned last)
+{
+    return block_code_written(cpu->translator, page, first, last);
+}
+
+static bool has_code(struct cpu *cpu, phys_addr page)
+{
+    return block_page_has_code(cpu->translator, page);
+}
+
+static void empty(struct cpu *cpu)
+{
+    block_flush_all(cpu->translator);
+}
+
+static const struct cpu_engine engine_jit = {run_translated, code_was_written, has_code, empty};
+static const struct cpu_engine engine_ir = {run_ir, code_was_written, has_code, empty};
+
+const char *translator_missing_feature(void)
+{
+    return x64_missing_feature();
+}
+
+bool translator_create(struct cpu *cpu, const struct translator_options *options, const char **error)
+{
+    struct translator *t = calloc(1, sizeof *t);
+
+    *error = "out of memory";
+    if (!t)
+        return false;
+    t->cpu = cpu;
+    t->options = *options;
+    if (!t->options.cache_bytes)
+        t->options.cache_bytes = CACHE_BYTES_DEFAULT;
+    if (!t->options.block_insns || t->options.block_insns > IR_MAX_INSNS)
+        t->options.block_insns = IR_MAX_INSNS;
+    t->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->arena == MAP_FAILED) {
+        free(t);
+        return false;
+    }
+    if (!code_memory_create(&t->memory, t->options.cache_bytes)) {
+        *error = "the host refuses memory that is executable";
+        goto fail;
+    }
+    if (!flat_create(&cpu->mmu))
+        goto fail;
+    x86_lower_init();
+    t->code_start = t->code_at = x64_emit_entry(t->memory.write, &t->entry);
+    cpu->translator = t;
+    cpu->engine = options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
+    cpu->translated.mask2 = 0xfffff001;
+    cpu->translated.mask16 = 0xfffff00f;
+    cpu->translated.mask_offset = 0xfff;
+    cpu->translated.slow = slow;
+    cpu->translated.link = link_jump;
+    cpu->translated.lookup = look_up;
+    return true;
+fail:
+    code_memory_destroy(&t->memory);
+    munmap(t->arena, ARENA_BYTES);
+    free(t);
+    return false;
+}
+
+void translator_destroy(struct cpu *cpu)
+{
+    struct translator *t = cpu->translator;
+
+    if (!t)
+        return;
+    cpu->translator = NULL;
+    cpu->engine = NULL;
+    flat_destroy(&cpu->mmu);
+    for (unsigned i = 0; i < MODES_MAX; i++)
+        free(t->mode[i].jump_cache);
+    code_memory_destroy(&t->memory);
+    munmap(t->arena, ARENA_BYTES);
+    free(t->block);
+    free(t->site);
+    free(t->link);
+    free(t->link_state);
+    free(t);
+}
+
+void translator_print_info(const struct cpu *cpu, FILE *out)
+{
+    const struct translator *t = cpu->translator;
+    const struct translator_counters *c;
+
+    if (!t) {
+        fprintf(out, "everything is interpreted (-accel interp)\n");
+        return;
+    }
+    c = &t->count;
+    fprintf(out,
+            "translated: %llu blocks, %llu instructions, %llu guest bytes, %llu host bytes (%.1f per guest byte)\n",
+            (unsigned long long)c->blocks, (unsigned long long)c->insns, (unsigned long long)c->guest_bytes,
+            (unsigned long long)c->host_bytes, c->guest_bytes ? (double)c->host_bytes / (double)c->guest_bytes : 0);
+    fprintf(out, "translation time: %.1f ms, %.0f ns per guest instruction\n", (double)c->translate_ns / 1e6,
+            c->insns ? (double)c->translate_ns / (double)c->insns : 0);
+    fprintf(out, "code cache: %zu of %zu KiB used, %llu flushes, %llu blocks killed by stores\n",
+            (size_t)(t->code_at - t->memory.write) >> 10, t->memory.size_bytes >> 10, (unsigned long long)c->flushes,
+            (unsigned long long)c->killed);
+    fprintf(out,
+            "exits: %llu memory misses, %llu callouts, %llu of them to another block, %llu links, %llu look-ups, %llu "
+            "entries\n",
+            (unsigned long long)c->misses, (unsigned long long)c->callouts, (unsigned long long)c->callouts_end,
+            (unsigned long long)c->links, (unsigned long long)c->lookups, (unsigned long long)c->entries);
+}

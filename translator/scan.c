@@ -1,0 +1,104 @@
+/*
+ * Scan and redirect: every block is looked through before it may run.
+ *
+ * An instruction is innocuous, privileged or sensitive in the mode it runs in. Innocuous ones are lowered to IR. All
+ * others, and those without a lowering, are redirected: a callout has the interpreter, which works on the virtual
+ * processor's state only, execute them. So nothing sensitive reaches the host.
+ *
+ * Popek and Goldberg 1974; Robin and Irvine 2000 for x86's sensitive but unprivileged instructions.
+ */
+#include "frontend/x86/cpuid.h"
+#include "translator/internal.h"
+
+enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mode)
+{
+    const unsigned real_or_v86 = !mode->protected_mode || mode->v86;
+
+    if ((row->checks & CPL0) && mode->cpl != 0)
+        return PG_PRIVILEGED; /* it traps here */
+    if ((row->checks & (IOPL_IF | IOPL_IO)) && mode->protected_mode && mode->cpl > mode->iopl)
+        return PG_PRIVILEGED;
+    if ((row->checks & V86_IOPL) && mode->v86 && mode->iopl < 3)
+        return PG_PRIVILEGED;
+    if (row->checks & CPL0)
+        return PG_CONTROL_SENSITIVE; /* would act on the host's state at CPL 0 */
+    if (row->sensitive == SENSITIVE_BEHAVIOUR)
+        return PG_BEHAVIOUR_SENSITIVE;
+    (void)real_or_v86;
+    return row->sensitive == SENSITIVE_CONTROL ? PG_CONTROL_SENSITIVE : PG_INNOCUOUS;
+}
+
+static bool is_sreg_letter(unsigned letter)
+{
+    return letter == OPERAND_Sw || (letter >= OPERAND_sES && letter <= OPERAND_sGS);
+}
+
+/* Does the instruction change what translations depend on (struct x86_mode)? Then no block goes on behind it. */
+static bool changes_mode(const struct isa_row *row)
+{
+    if (row->ends != ENDS_NEXT)
+        return true;
+    if (row->checks & (FPU_NM | MMX_NM | SSE_NM | WAIT_NM | FPU_MF)) /* control words, pending exceptions */
+        return true;
+    if (row->sensitive != SENSITIVE_BEHAVIOUR)
+        return false;
+    return row->n_operands == 2
+               ? is_sreg_letter(row->operand[0]) || row->operand[1] == OPERAND_Mp                /* LDS ... */
+               : row->n_operands == 1 && row->name[1] == 'O' && is_sreg_letter(row->operand[0]); /* POP */
+}
+
+/* A near jump beyond the limit of CS faults before it jumps. Where EIP cannot go beyond it nothing needs checking. */
+static bool jumps_need_checks(const struct x86_mode *mode)
+{
+    return mode->seg[CS] == SEG_CLASS_OTHER || (mode->seg[CS] == SEG_CLASS_64K && mode->code32);
+}
+
+static void redirect(struct ir_block *ir, bool ends)
+{
+    ir_add(ir, ends ? IR_CALLOUT_END : IR_CALLOUT, 4);
+}
+
+uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
+                    size_t avail, unsigned max_insns)
+{
+    struct ir_block *ir = &t->ir;
+    const uint32_t features = t->cpu->model->isa_features;
+    uint32_t at = 0;
+    const bool checks_jumps = jumps_need_checks(mode);
+    bool ended = false;
+
+    ir_begin(ir, !mode->code32);
+    while (ir->n_insns < max_insns && !ended && at < avail) {
+        struct insn *in = &t->scan[ir->n_insns];
+        const uint32_t n_ops = ir->n_ops;
+
+        if (decode_insn(in, bytes + at, avail - at, mode->code32, features) != DECODE_OK)
+            break; /* crosses the page, or too long: interpreted */
+        ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
+        if (in->row == ISA_ROW_UD) {
+            redirect(ir, true);
+            ended = true;
+        } else {
+            const struct isa_row *row = &isa_table[in->row];
+
+            if (scan_classify(row, mode) == PG_INNOCUOUS && !(row->ends == ENDS_JUMP && checks_jumps) &&
+                x86_lower(ir, in, mode)) {
+                ended = row->ends != ENDS_NEXT;
+            } else {
+                ended = changes_mode(row);
+                redirect(ir, ended);
+            }
+        }
+        for (uint32_t i = n_ops; i < ir->n_ops; i++)
+            ir->op[i].insn = (uint8_t)ir->n_insns;
+        at += in->len;
+        ir->n_insns++;
+    }
+    ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
+    if (ir->n_insns && !ended) {
+        struct ir_op *op = ir_add(ir, IR_JMP, 4);
+
+        op->imm = page_offset + at;
+    }
+    return at;
+}

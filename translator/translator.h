@@ -1,0 +1,33 @@
+/*
+ * The translator: guest code to IR, and IR to host code or to the IR interpreter.
+ *
+ * One per vCPU. It plugs into the run loop (frontend/x86/run.h, struct cpu_engine): the loop attends to interrupts,
+ * HLT, single steps and breakpoints, and calls the engine for everything else.
+ */
+#ifndef TRANSLATOR_TRANSLATOR_H
+#define TRANSLATOR_TRANSLATOR_H
+
+#include <stdio.h>
+
+#include "frontend/x86/cpu.h"
+
+enum accel { ACCEL_INTERP, ACCEL_IR, ACCEL_JIT };
+
+struct translator_options {
+    enum accel accel;     /* ACCEL_IR or ACCEL_JIT */
+    size_t cache_bytes;   /* size of the code cache; 0: the default, 64 MiB */
+    bool no_chain;        /* every block returns to the run loop */
+    unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
+};
+
+/* Why a host cannot run translated code, or NULL if it can. */
+const char *translator_missing_feature(void);
+
+/* Attaches a translator to `cpu`, which then uses it in cpu_run. False with *error, a static string, on failure. */
+bool translator_create(struct cpu *cpu, const struct translator_options *options, const char **error);
+void translator_destroy(struct cpu *cpu);
+
+/* `info jit`. */
+void translator_print_info(const struct cpu *cpu, FILE *out);
+
+#endif
