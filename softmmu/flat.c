@@ -146,13 +146,14 @@ static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr addre
     return e->addend;
 }
 
-void flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view)
+bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view)
 {
     static const uint8_t kind[17] = {[2] = 1, [4] = 2, [16] = 3}; /* 8 and 10 share the table for bytes */
     const struct tlb_entry *e = tlb_slot(mmu, address, view);
 
     if ((is_write ? e->write_tag : e->read_tag) == (address & ~(lin_addr)0xfff))
-        enter(mmu, e, address, (is_write ? FLAT_WRITE1 : FLAT_READ1) + kind[width], view);
+        return enter(mmu, e, address, (is_write ? FLAT_WRITE1 : FLAT_READ1) + kind[width], view) != 0;
+    return false;
 }
 
 uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)

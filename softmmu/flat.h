@@ -53,8 +53,8 @@ void flat_destroy(struct mmu *mmu);
 uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 
 /* Enters the translation that the TLB holds for `address`, for accesses of `width` bytes (1, 2, 4, 8, 10, 16), if plain
- * accesses of that kind may go straight to host memory. */
-void flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
+ * accesses of that kind may go straight to host memory; true if it has done so. */
+bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
 /* The same for instruction fetch; returns the addend, 0 if there is none. */
 uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view);
 

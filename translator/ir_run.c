@@ -6,6 +6,8 @@
 #include "translator/ir_run.h"
 
 #include "frontend/x86/flags.h"
+#include "frontend/x86/fpu.h"
+#include "frontend/x86/simd.h"
 #include "translator/ir_helpers.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -16,22 +18,23 @@ struct run {
     const struct insn *insn;
     uint32_t page_eip, eip_mask;
     const bool *alive;
-    uint32_t temp[2];
-    uint8_t *mem; /* what the last MAP found */
+    uint32_t temp[2], imm, none; /* `imm` is the running operation's, `none` is 0 */
+    uint8_t *place[IR_NONE + 1]; /* of each operand, by enum ir_ref; MEM: what the last MAP found */
 };
 
 /* ---- operands. Guest and host are both little-endian. ---- */
 
-/* NULL for IMM and NONE. */
-ALWAYS_INLINE uint8_t *place(struct run *r, unsigned ref)
+static void find_places(struct run *r)
 {
-    if (ref <= IR_EDI)
-        return (uint8_t *)&r->cpu->gpr[ref];
-    if (ref <= IR_BH)
-        return (uint8_t *)&r->cpu->gpr[ref - IR_AH] + 1;
-    if (ref <= IR_T1)
-        return (uint8_t *)&r->temp[ref - IR_T0];
-    return ref == IR_MEM ? r->mem : NULL;
+    for (unsigned i = 0; i < 8; i++)
+        r->place[IR_EAX + i] = (uint8_t *)&r->cpu->gpr[i];
+    for (unsigned i = 0; i < 4; i++)
+        r->place[IR_AH + i] = (uint8_t *)&r->cpu->gpr[i] + 1;
+    r->place[IR_T0] = (uint8_t *)&r->temp[0];
+    r->place[IR_T1] = (uint8_t *)&r->temp[1];
+    r->place[IR_MEM] = NULL;
+    r->place[IR_IMM] = (uint8_t *)&r->imm;
+    r->place[IR_NONE] = (uint8_t *)&r->none;
 }
 
 ALWAYS_INLINE uint32_t load(const uint8_t *p, unsigned width)
@@ -63,23 +66,19 @@ ALWAYS_INLINE uint32_t width_mask(unsigned width)
     return 0xffffffffu >> (32 - 8 * width);
 }
 /* `src` as the operation's width has it, zero-extended. */
-ALWAYS_INLINE uint32_t source(struct run *r, const struct ir_op *op)
+ALWAYS_INLINE uint32_t source(const struct run *r, const struct ir_op *op)
 {
-    return op->src == IR_IMM ? op->imm & width_mask(op->width) : load(place(r, op->src), op->width);
+    return load(r->place[op->src], op->width);
 }
 ALWAYS_INLINE uint32_t bit_of(uint64_t value, unsigned n)
 {
     return (uint32_t)(value >> n) & 1;
 }
 
-static uint32_t address_offset(struct run *r, const struct ir_op *op)
+ALWAYS_INLINE uint32_t address_offset(const struct run *r, const struct ir_op *op)
 {
-    uint32_t offset = op->imm;
+    const uint32_t offset = r->imm + load(r->place[op->base], 4) + (load(r->place[op->index], 4) << op->scale);
 
-    if (op->base != IR_NONE)
-        offset += load(place(r, op->base), 4);
-    if (op->index != IR_NONE)
-        offset += load(place(r, op->index), 4) << op->scale;
     return op->addr16 ? offset & 0xffff : offset;
 }
 
@@ -90,13 +89,23 @@ static uint32_t eip_of(const struct run *r, uint32_t offset)
 
 /* ---- helpers ---- */
 
+/* What a block takes for granted about x87 and SSE once it has lowered such instructions (x86_mode.x87_native,
+ * sse_native): which exceptions are masked, and whether one is pending. */
+static uint32_t unit_state(const struct cpu *cpu)
+{
+    return (cpu->fpu.control & FPU_CW_MASKS) | (uint32_t)(cpu->fpu.status & FPU_SW_ES) << 8 |
+           (cpu->fpu.mxcsr & MXCSR_MASKS) << 16;
+}
+
 /* The interpreter does the operation's guest instruction. True if the block goes on with the next one. */
 static bool callout(struct run *r, const struct ir_op *op)
 {
     const struct insn *in = &r->insn[op->insn];
+    const uint32_t unit = unit_state(r->cpu);
     uint32_t eip = eip_of(r, r->offset[op->insn]);
 
-    return ir_helper_call(IR_HELPER_CALLOUT, (void *[]){&r->cpu, &in, &eip}) && *r->alive;
+    return ir_helper_call(IR_HELPER_CALLOUT, (void *[]){&r->cpu, &in, &eip}) && *r->alive &&
+           unit_state(r->cpu) == unit; /* FLDCW */
 }
 
 /* Finds host memory for the access; false if it is the interpreter's. */
@@ -113,13 +122,13 @@ static bool map(struct run *r, const struct ir_op *op)
         return false;
     if (tag != MMU_TAG_OF(address, op->width))
         return false;
-    r->mem = (uint8_t *)(address + e->addend);
+    r->place[IR_MEM] = (uint8_t *)(address + e->addend);
     return true;
 }
 
 /* ---- arithmetic ---- */
 
-static uint32_t arithmetic(struct cpu *cpu, unsigned opcode, uint32_t a, uint32_t b, unsigned bits)
+ALWAYS_INLINE uint32_t arithmetic(struct cpu *cpu, unsigned opcode, uint32_t a, uint32_t b, unsigned bits)
 {
     uint32_t result;
 
@@ -156,7 +165,7 @@ static uint32_t arithmetic(struct cpu *cpu, unsigned opcode, uint32_t a, uint32_
 }
 
 /* INC, DEC: CF stays. */
-static uint32_t step(struct cpu *cpu, unsigned opcode, uint32_t a, unsigned bits)
+ALWAYS_INLINE uint32_t step(struct cpu *cpu, unsigned opcode, uint32_t a, unsigned bits)
 {
     const bool cf = flag_cf(cpu);
     const uint32_t result = arithmetic(cpu, opcode == IR_INC ? IR_ADD : IR_SUB, a, 1, bits);
@@ -253,7 +262,7 @@ static uint32_t shift_double(struct cpu *cpu, unsigned opcode, uint64_t a, uint6
 
 static void bit_operation(struct run *r, const struct ir_op *op)
 {
-    uint8_t *dst = place(r, op->dst);
+    uint8_t *dst = r->place[op->dst];
     const uint32_t value = load(dst, op->width);
     const uint32_t mask = 1u << (source(r, op) & (8u * op->width - 1));
 
@@ -271,7 +280,7 @@ static void bit_scan(struct run *r, const struct ir_op *op)
     const uint32_t value = source(r, op);
 
     if (value)
-        store(place(r, op->dst), (uint32_t)(op->opcode == IR_BSF ? __builtin_ctz(value) : 31 - __builtin_clz(value)),
+        store(r->place[op->dst], (uint32_t)(op->opcode == IR_BSF ? __builtin_ctz(value) : 31 - __builtin_clz(value)),
               op->width);
     flags_set_zf(r->cpu, !value);
 }
@@ -280,7 +289,7 @@ static void population_count(struct run *r, const struct ir_op *op)
 {
     const uint32_t value = source(r, op);
 
-    store(place(r, op->dst), (uint32_t)__builtin_popcount(value), op->width);
+    store(r->place[op->dst], (uint32_t)__builtin_popcount(value), op->width);
     r->cpu->flag_zero = value;
     r->cpu->flag_sign = 1; /* SF and PF clear */
     r->cpu->flag_carry = 0;
@@ -332,10 +341,10 @@ static void multiply(struct run *r, const struct ir_op *op)
 static void multiply_into(struct run *r, const struct ir_op *op)
 {
     const unsigned bits = 8u * op->width;
-    const uint32_t b = op->opcode == IR_IMUL3 ? op->imm : load(place(r, op->dst), op->width);
+    const uint32_t b = op->opcode == IR_IMUL3 ? op->imm : load(r->place[op->dst], op->width);
     const int64_t p = (int64_t)(int32_t)flags_extend(source(r, op), bits) * (int32_t)flags_extend(b, bits);
 
-    store(place(r, op->dst), (uint32_t)p, op->width);
+    store(r->place[op->dst], (uint32_t)p, op->width);
     multiply_flags(r->cpu, (uint64_t)p, p != (int32_t)flags_extend((uint32_t)p, bits), bits);
 }
 
@@ -369,12 +378,12 @@ static void load_ah(struct cpu *cpu)
 
 /* ---- the loop ---- */
 
-/* Operations that neither leave the block nor can. */
-ALWAYS_INLINE void run_plain(struct run *r, const struct ir_op *op)
+/* Operations that go on with the next one. False if this is none, or the guest interpreter has to do it. */
+ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
 {
     struct cpu *cpu = r->cpu;
     const unsigned width = op->width, bits = 8 * width;
-    uint8_t *dst = place(r, op->dst);
+    uint8_t *dst = r->place[op->dst];
     unsigned count;
     uint32_t a;
 
@@ -383,15 +392,15 @@ ALWAYS_INLINE void run_plain(struct run *r, const struct ir_op *op)
         store(dst, source(r, op), width);
         break;
     case IR_MOVZX:
-        store(dst, load(place(r, op->src), op->arg), width);
+        store(dst, load(r->place[op->src], op->arg), width);
         break;
     case IR_MOVSX:
-        store(dst, flags_extend(load(place(r, op->src), op->arg), 8u * op->arg), width);
+        store(dst, flags_extend(load(r->place[op->src], op->arg), 8u * op->arg), width);
         break;
     case IR_XCHG:
         a = load(dst, width);
         store(dst, source(r, op), width);
-        store(place(r, op->src), a, width);
+        store(r->place[op->src], a, width);
         break;
     case IR_LEA:
         store(dst, address_offset(r, op), width);
@@ -413,22 +422,29 @@ ALWAYS_INLINE void run_plain(struct run *r, const struct ir_op *op)
             store(dst, source(r, op), width);
         break;
 
-    case IR_ADD:
-    case IR_OR:
-    case IR_ADC:
-    case IR_SBB:
-    case IR_AND:
-    case IR_SUB:
-    case IR_XOR:
-        store(dst, arithmetic(cpu, op->opcode, load(dst, width), source(r, op), bits), width);
+#define ARITHMETIC(name)                                                                                               \
+    case IR_##name:                                                                                                    \
+        store(dst, arithmetic(cpu, IR_##name, load(dst, width), source(r, op), bits), width);                          \
         break;
+        ARITHMETIC(ADD)
+        ARITHMETIC(OR)
+        ARITHMETIC(ADC)
+        ARITHMETIC(SBB)
+        ARITHMETIC(AND)
+        ARITHMETIC(SUB)
+        ARITHMETIC(XOR)
+#undef ARITHMETIC
     case IR_CMP:
+        arithmetic(cpu, IR_CMP, load(dst, width), source(r, op), bits);
+        break;
     case IR_TEST:
-        arithmetic(cpu, op->opcode, load(dst, width), source(r, op), bits);
+        arithmetic(cpu, IR_TEST, load(dst, width), source(r, op), bits);
         break;
     case IR_INC:
+        store(dst, step(cpu, IR_INC, load(dst, width), bits), width);
+        break;
     case IR_DEC:
-        store(dst, step(cpu, op->opcode, load(dst, width), bits), width);
+        store(dst, step(cpu, IR_DEC, load(dst, width), bits), width);
         break;
     case IR_NEG:
         store(dst, arithmetic(cpu, IR_SUB, 0, load(dst, width), bits), width);
@@ -493,47 +509,48 @@ ALWAYS_INLINE void run_plain(struct run *r, const struct ir_op *op)
     case IR_CMC:
         flags_set_cf(cpu, !flag_cf(cpu));
         break;
+
+    case IR_MAP:
+        return map(r, op);
+    case IR_DIV:
+    case IR_IDIV:
+        return division(r, op);
     default:
-        break;
+        return false;
     }
+    return true;
+}
+
+/* Moves *op to the last operation of its guest instruction. False if that ends the block. */
+static bool last_of_insn(const struct ir_op **op)
+{
+    const struct ir_op *o = *op;
+
+    while (ir_info[o->opcode].effect != IR_EFFECT_END && o[1].insn == o->insn)
+        o++;
+    *op = o;
+    return ir_info[o->opcode].effect != IR_EFFECT_END;
 }
 
 unsigned ir_run(struct cpu *cpu, const struct ir_op *op, const uint16_t *offset, const struct insn *insn,
                 uint32_t page_eip, bool code16, const bool *alive)
 {
-    struct run r = {
-        .cpu = cpu,
-        .offset = offset,
-        .insn = insn,
-        .page_eip = page_eip,
-        .eip_mask = code16 ? 0xffff : 0xffffffff,
-        .alive = alive,
-    };
+    struct run r; /* set field by field: clearing it first would show in short blocks */
     bool taken;
 
-    for (;;) {
-        switch (op->opcode) {
-        default:
-            run_plain(&r, op);
-            op++;
+    r.cpu = cpu;
+    r.offset = offset;
+    r.insn = insn;
+    r.page_eip = page_eip;
+    r.eip_mask = code16 ? 0xffff : 0xffffffff;
+    r.alive = alive;
+    r.none = 0;
+    find_places(&r);
+    for (;; op++) {
+        r.imm = op->imm;
+        if (run_plain(&r, op))
             continue;
-        case IR_MAP:
-            if (map(&r, op)) {
-                op++;
-                continue;
-            }
-            break;
-        case IR_DIV:
-        case IR_IDIV:
-            if (division(&r, op)) {
-                op++;
-                continue;
-            }
-            break;
-        case IR_UNIT: /* the guest interpreter's handler is its implementation */
-        case IR_CALLOUT:
-            break;
-
+        switch (op->opcode) {
         case IR_JMP:
             cpu->eip = eip_of(&r, op->imm);
             return op->insn + 1u;
@@ -550,17 +567,10 @@ unsigned ir_run(struct cpu *cpu, const struct ir_op *op, const uint16_t *offset,
         case IR_CALLOUT_END:
             callout(&r, op);
             return op->insn + 1u;
-        }
-
-        /* The guest interpreter does the whole guest instruction; then the next one. */
-        {
-            const unsigned number = op->insn;
-
-            if (!callout(&r, op))
-                return number + 1;
-            for (; op->insn == number; op++)
-                if (ir_info[op->opcode].effect == IR_EFFECT_END)
-                    return number + 1;
+        default: /* MAP, DIV, UNIT, CALLOUT: the guest interpreter does the whole guest instruction */
+            if (!callout(&r, op) || !last_of_insn(&op))
+                return op->insn + 1u;
+            break;
         }
     }
 }

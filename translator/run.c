@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "frontend/x86/code.h"
+#include "frontend/x86/fpu.h"
 #include "frontend/x86/interp.h"
 #include "frontend/x86/run.h"
 #include "translator/callout.h"
@@ -67,29 +68,59 @@ static uint32_t number_behind(const uint8_t *site)
     return number;
 }
 
+/* Enters the translation for an access into the tables, if it is plain; true if the access may be tried again. Raises
+ * #PF. */
+static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t eip)
+{
+    const lin_addr address = site->address == GPR_NONE ? cpu->translated.address : cpu->gpr[site->address];
+
+    /* The tables for 8 bytes and for more know whether so many fit into the page. */
+    if ((address & 0xfff) + (site->width > 8 ? 16 : site->width) > PHYS_PAGE_SIZE ||
+        (site->is_aligned && address & 15) || (site->width <= 4 && address & (site->width - 1u)))
+        return false;
+    cpu->eip = eip; /* for the fault */
+    cpu->insn = cpu->code->single;
+    cpu->code->single[0].offset = 0;
+    cpu->block = NULL;
+    if (site->is_write)
+        mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
+    else
+        mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    return flat_fill(&cpu->mmu, address,
+                     site->is_aligned    ? 16
+                     : site->width == 16 ? 10
+                                         : site->width,
+                     site->is_write, cpu->view);
+}
+
 static const void *slow(struct cpu *cpu, const uint8_t *where)
 {
     struct translator *t = cpu->translator;
     const struct x64_site site = t->site[number_behind(where)];
     struct block *block = t->block[site.block];
+    const struct insn *in = &block->insn[site.insn];
     const uint64_t flushes = t->count.flushes;
     uint32_t eip = cpu->translated.page_eip + block->offset[site.insn];
-    lin_addr address = 0;
-    bool goes_on;
+    bool goes_on, had_x87 = false;
 
     if (block->code16)
         eip &= 0xffff;
-    if (site.kind == X64_SITE_MAP) {
-        address = site.address == GPR_NONE ? cpu->translated.address : cpu->gpr[site.address];
-        t->count.misses++;
-    } else {
-        t->count.callouts++;
-    }
     x64_flags_in(cpu);
-    goes_on = callout_run(cpu, &block->insn[site.insn], eip);
-    if (site.kind == X64_SITE_MAP)
-        flat_fill(&cpu->mmu, address, site.width, site.is_write, cpu->view);
+    if (site.kind == X64_SITE_MAP) {
+        t->count.misses++;
+        if (fill_tables(cpu, &site, eip))
+            return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
+    }
+    t->count.callouts++;
+    if (cpu->translated.x87_loaded && in->row != ISA_ROW_UD &&
+        (isa_table[in->row].checks & (FPU_NM | MMX_NM | WAIT_NM | FPU_MF | SSE_NM))) {
+        x64_store_x87(cpu);
+        had_x87 = true;
+    }
+    goes_on = callout_run(cpu, in, eip);
     if (goes_on && site.kind != X64_SITE_CALLOUT_END && flushes == t->count.flushes && block->alive) {
+        if (had_x87)
+            x64_load_x87(cpu);
         x64_flags_out(cpu);
         return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn + 1]);
     }
@@ -145,6 +176,13 @@ static const void *look_up(struct cpu *cpu)
 
 /* ---- called by the run loop ---- */
 
+static void settle(struct cpu *cpu)
+{
+    if (cpu->translated.x87_loaded)
+        x64_store_x87(cpu);
+    cpu->translated.unit_loaded = 0; /* every exit has stored them */
+}
+
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
@@ -159,7 +197,7 @@ static void run_translated(struct cpu *cpu)
     x64_flags_out(cpu);
     enter = (void (*)(struct cpu *, const void *))(uintptr_t)code_memory_exec(&t->memory, t->entry.enter);
     enter(cpu, code_memory_exec(&t->memory, block->code));
-    cpu->translated.unit_loaded = 0;
+    settle(cpu);
     /* Left by a poll: the flags are still the host's. Left by C code: they were converted, and are the same. */
     if (cpu->translated.left_by_poll)
         x64_flags_in(cpu);
@@ -192,8 +230,8 @@ static void empty(struct cpu *cpu)
     block_flush_all(cpu->translator);
 }
 
-static const struct cpu_engine engine_jit = {run_translated, code_was_written, has_code, empty};
-static const struct cpu_engine engine_ir = {run_ir, code_was_written, has_code, empty};
+static const struct cpu_engine engine_jit = {run_translated, settle, code_was_written, has_code, empty};
+static const struct cpu_engine engine_ir = {run_ir, settle, code_was_written, has_code, empty};
 
 const char *translator_missing_feature(void)
 {
@@ -231,9 +269,11 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translated.mask2 = 0xfffff001;
     cpu->translated.mask16 = 0xfffff00f;
     cpu->translated.mask_offset = 0xfff;
+    cpu->translated.mask_x87 = FPU_CW_MASKS;
     cpu->translated.slow = slow;
     cpu->translated.link = link_jump;
     cpu->translated.lookup = look_up;
+    cpu->translated.load_x87 = x64_load_x87;
     return true;
 fail:
     code_memory_destroy(&t->memory);

@@ -142,9 +142,9 @@ static bool parse_accel(const char *text, struct translator_options *accel)
 static void set_accel(struct options *o, const char *text)
 {
     if (strcmp(text, "help") == 0) {
-        puts("interp    interpreter (default)\n"
+        puts("interp    interpreter\n"
              "ir        blocks translated to the intermediate representation, which is interpreted\n"
-             "jit       blocks translated to host code; tools that ask for tcg get it too\n"
+             "jit       blocks translated to host code (default; ir where the host lacks BMI2); tools that ask for tcg get it too\n"
              "properties: jit,cache-size=MIB  jit,chain=off");
         exit(EXIT_SUCCESS);
     }
@@ -416,7 +416,7 @@ static const struct option_row {
     {GROUP_MACHINE, "m", "SIZE", set_memory, "memory in MiB, or with K, M, G (default 128M)"},
     {GROUP_MACHINE, "rtc", "base=...,...", set_rtc,
      "base=utc|localtime|2006-06-17T16:01:21, clock=host|rt|vm (vm stands while the machine is stopped)"},
-    {GROUP_MACHINE, "accel", "interp", set_accel, "how guest code runs"},
+    {GROUP_MACHINE, "accel", "jit|ir|interp", set_accel, "how guest code runs"},
     {GROUP_BOOT, "bios", "FILE", set_bios, "firmware image, 64 to 512 KiB (default: SeaBIOS)"},
     {GROUP_BOOT, "kernel", "FILE", set_kernel, "Linux bzImage or multiboot ELF"},
     {GROUP_BOOT, "initrd", "FILE[,...]", set_initrd, "initial RAM disk, or multiboot modules"},
@@ -497,6 +497,7 @@ void options_parse(struct options *options, int argc, char **argv)
     char error[200];
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
+    options->accel.accel = translator_missing_feature() ? ACCEL_IR : ACCEL_JIT;
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))

@@ -18,7 +18,7 @@ static bool parse_datetime(const char *text, int64_t *seconds)
     int n = sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%c", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
                    &tm.tm_sec, &end);
 
-    if (strspn(text, "0123456789-T:") != strlen(text) || strstr(text, "--"))
+    if (strspn(text, "0123456789-T:") != strlen(text) || text[0] == '-' || strstr(text, "--"))
         return false;
     if (n == 3 ? sscanf(text, "%4d-%2d-%2d%c", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3 : n != 6)
         return false;

@@ -121,6 +121,28 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     store_registers(&e);
     call_c(&e, STATE(translated.lookup));
 
+    /* Called by blocks, which go on with registers and flags as they were. */
+    out->load_sse = e.at;
+    move_xmm(&e, false);
+    emit_op(&e, 0, 0xc7, 8, 0, STATE(translated.unit_loaded), false); /* mov */
+    emit32(&e, 1);
+    emit8(&e, 0xc3);
+
+    out->load_x87 = e.at;
+    emit_mov_store(&e, 4, STATE(translated.address), PLAN_ADDRESS);
+    store_registers(&e);
+    if_unit_loaded(&e, true);
+    emit_lea(&e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
+    emit_op(&e, 0, 0x83, 8, 5, RM_REG(RSP), false); /* the call that led here took 8 bytes of an aligned stack */
+    emit8(&e, 8);
+    emit_op(&e, 0, 0xff, 4, 2, STATE(translated.load_x87), false);
+    emit_op(&e, 0, 0x83, 8, 0, RM_REG(RSP), false);
+    emit8(&e, 8);
+    if_unit_loaded(&e, false);
+    load_registers(&e);
+    emit_mov_load(&e, 4, PLAN_ADDRESS, STATE(translated.address));
+    emit8(&e, 0xc3);
+
     out->leave = e.at;
     emit_mov_store(&e, 4, STATE(eip), RDX);
     emit_op(&e, 0, 0xc7, 4, 0, STATE(translated.left_by_poll), false);

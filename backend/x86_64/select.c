@@ -25,7 +25,7 @@ static uint32_t add_site(struct select *s, struct x64_site site)
     return s->job->first_site + s->job->n_sites++;
 }
 
-static void emit_slow_call(struct select *s, struct x64_site site)
+void select_slow_call(struct select *s, struct x64_site site)
 {
     emit_call_to(&s->e, s->job->entry->slow);
     emit32(&s->e, add_site(s, site));
@@ -34,7 +34,15 @@ static void emit_slow_call(struct select *s, struct x64_site site)
 static void emit_island(struct select *s, const struct island *island)
 {
     emit_patch8(island->field, s->e.at);
-    if (island->is_stop) {
+    switch (island->kind) {
+    case ISLAND_SLOW:
+        select_slow_call(s, island->site);
+        break;
+    case ISLAND_LOAD:
+        emit_call_to(&s->e, island->load);
+        emit_jmp_to(&s->e, island->resume);
+        break;
+    case ISLAND_STOP:
         if (island->stop_reg != HOST_REG_NONE) {
             emit_mov(&s->e, 4, RDX, island->stop_reg);
         } else {
@@ -42,8 +50,7 @@ static void emit_island(struct select *s, const struct island *island)
             emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)island->target));
         }
         emit_jmp_to(&s->e, s->job->entry->leave);
-    } else {
-        emit_slow_call(s, island->site);
+        break;
     }
 }
 
@@ -153,8 +160,19 @@ static void select_map(struct select *s, const struct ir_op *op)
         .kind = X64_SITE_MAP, .insn = op->insn, .width = op->width, .is_write = is_write, .address = GPR_NONE};
     unsigned address = PLAN_ADDRESS;
 
-    if (op->align == 16)
+    /* What crosses the end of a segment other than a flat one, but no page, the tables do not see. */
+    if (op->width > 4 && !op->align && (class != SEG_CLASS_FLAT || op->addr16)) {
+        site.kind = X64_SITE_CALLOUT;
+        emit_mov_imm32(e, RCX, 0);
+        select_branch_to_island(s, emit_jrcxz(e), site);
+        s->map_reg = PLAN_ADDRESS;
+        s->map_seg = op->seg;
+        return;
+    }
+    if (op->align == 16) {
+        site.is_aligned = true;
         t = (struct map_table){FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16};
+    }
     if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
         address = plan_reg[op->base];
         if (op->base <= IR_EDI)
@@ -174,6 +192,7 @@ static void select_map(struct select *s, const struct ir_op *op)
         }
     }
     s->map_reg = (uint8_t)address;
+    s->map_seg = op->seg;
     if (op->align == 16) {
         emit_pext(e, RCX, address, STATE(translated.mask16));
     } else if (op->width == 1) {
@@ -185,9 +204,6 @@ static void select_map(struct select *s, const struct ir_op *op)
     } else {
         emit_pext(e, RCX, address, STATE(translated.mask_offset));
         emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width == 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
-        /* What crosses the end of a segment other than a flat one without crossing a page is not seen above. */
-        if (class != SEG_CLASS_FLAT || op->addr16)
-            emit_mov_imm32(e, RCX, 0);
         select_branch_to_island(s, emit_jrcxz(e), site);
         emit_shrx(e, RCX, address, PLAN_STATE);
     }
@@ -425,7 +441,7 @@ static void select_divide(struct select *s, const struct ir_op *op, bool is_sign
     unsigned n = 0;
 
     if (op->width != 4) {
-        emit_slow_call(s, site);
+        select_slow_call(s, site);
         return;
     }
     if (is_signed)
@@ -465,7 +481,7 @@ static void select_divide(struct select *s, const struct ir_op *op, bool is_sign
     emit8(e, 0x04);
     emit8(e, 0x7f);
     emit8(e, 0x9e);
-    emit_slow_call(s, site);
+    select_slow_call(s, site);
     emit_patch8(over, e->at);
 }
 
@@ -708,10 +724,10 @@ static bool select_op(struct select *s, const struct ir_op *op)
     case IR_UNIT:
         return select_unit(s, op);
     case IR_CALLOUT:
-        emit_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+        select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
         break;
     case IR_CALLOUT_END:
-        emit_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+        select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
         break;
     case IR_JMP:
     case IR_JCC:
@@ -746,6 +762,9 @@ uint8_t *x64_select(struct x64_job *job)
         islands_within_reach(&s, op);
         while (insn < op->insn)
             job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+        /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
+        if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
+            select_unit_prepare(&s, &ir->op[i + 1]);
         if (!select_op(&s, op))
             return NULL;
     }

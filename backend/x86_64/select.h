@@ -13,15 +13,24 @@
 struct island {
     uint8_t *field; /* displacement of the JRCXZ */
     struct x64_site site;
-    bool is_stop;     /* leave the block instead: at stop_reg, or at page EIP + target */
+    enum island_kind {
+        ISLAND_SLOW, /* call the slow trampoline for `site` */
+        ISLAND_STOP, /* leave the block: at stop_reg, or at page EIP + target */
+        ISLAND_LOAD, /* call `load` and resume */
+    } kind;
     uint8_t stop_reg;
     uint32_t target;
+    const uint8_t *load, *resume;
 };
 
 struct select {
     struct x64_job *job;
     struct emit e;
     uint8_t map_reg; /* IR_MEM is [map_reg + PLAN_ADDEND] */
+    uint8_t map_seg;
+    bool sse_known, x87_known; /* in this block the registers are in the host's */
+    bool x87_noted;
+    uint8_t x87_data_seg;      /* segment that FDS was noted for, plus 1; 0: none */
     unsigned n_islands;
     struct island island[SELECT_MAX_ISLANDS];
 };
@@ -36,5 +45,8 @@ void select_exit(struct select *s, const struct ir_op *op);
 void select_stubs(struct select *s);
 /* x87, MMX, SSE (select_unit.c). */
 bool select_unit(struct select *s, const struct ir_op *op);
+void select_unit_prepare(struct select *s, const struct ir_op *op);
+/* A call of the slow trampoline. */
+void select_slow_call(struct select *s, struct x64_site site);
 
 #endif

@@ -31,7 +31,7 @@ static void emit_poll(struct select *s, unsigned reg, uint32_t target)
     emit_mov_load(&s->e, 8, RCX, STATE(translated.run_ok));
     field = emit_jrcxz(&s->e);
     s->island[s->n_islands++] =
-        (struct island){.field = field, .is_stop = true, .stop_reg = (uint8_t)reg, .target = target};
+        (struct island){.field = field, .kind = ISLAND_STOP, .stop_reg = (uint8_t)reg, .target = target};
 }
 
 static struct x64_link *add_link(struct select *s, uint8_t *field, uint8_t *expected, uint32_t target, unsigned jump)
@@ -43,11 +43,17 @@ static struct x64_link *add_link(struct select *s, uint8_t *field, uint8_t *expe
     return link;
 }
 
+/* May CS end between two blocks? Then C code compares its limit, which may change, each time. */
+static bool limit_may_end_chain(const struct x86_mode *mode)
+{
+    return mode->seg[CS] == SEG_CLASS_OTHER || (mode->seg[CS] == SEG_CLASS_64K && mode->code32);
+}
+
 static bool target_in_page(const struct select *s, uint32_t target)
 {
     uint32_t eip;
 
-    if (target >= PHYS_PAGE_SIZE)
+    if (target >= PHYS_PAGE_SIZE || limit_may_end_chain(s->job->mode))
         return false;
     if (s->job->flat_code)
         return true;

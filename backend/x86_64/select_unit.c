@@ -1,9 +1,159 @@
-/* x87, MMX and SSE instructions: executed by the host's own unit, on the guest's registers. */
+/*
+ * x87, MMX and SSE instructions: executed by the host's own unit, on the guest's registers.
+ *
+ * The guest's XMM registers, and its x87 with the MMX registers in it, are brought into the host's when the first block
+ * wants them (translated.unit_loaded, x87_loaded) and stay there until the run loop is entered. The translator uses UNIT
+ * only while every exception is masked, so nothing traps. FIP, FDP and their selectors are kept by us: the host's would
+ * be addresses of the host.
+ * Deviates: FDP is the linear address where the segment's base is not 0.
+ */
 #include "backend/x86_64/select.h"
+#include "frontend/x86/isa.h"
+
+_Static_assert(OPERAND_Rv == OPERAND_Eb + 6 && OPERAND_Gv == OPERAND_Gb + 3, "letters of one place stand together");
+
+static bool has_letter(const struct isa_row *row, unsigned first, unsigned last)
+{
+    for (unsigned i = 0; i < row->n_operands; i++)
+        if (row->operand[i] >= first && row->operand[i] <= last)
+            return true;
+    return false;
+}
+
+/* Once in a block: the registers are in the host's, or an island loads them. */
+static void ensure_loaded(struct select *s, bool *known, struct rm flag, const uint8_t *load)
+{
+    uint8_t *field;
+
+    if (*known)
+        return;
+    *known = true;
+    emit_mov_load(&s->e, 8, RCX, flag);
+    field = emit_jrcxz(&s->e);
+    s->island[s->n_islands++] = (struct island){.field = field, .kind = ISLAND_LOAD, .load = load, .resume = s->e.at};
+}
+
+/* Before the MAP of a unit's memory operand, since loading uses RCX. */
+void select_unit_prepare(struct select *s, const struct ir_op *op)
+{
+    const struct isa_row *row = &isa_table[op->imm & 0xffff];
+
+    if (row->checks & SSE_NM)
+        ensure_loaded(s, &s->sse_known, STATE(translated.unit_loaded), s->job->entry->load_sse);
+    if (row->checks & (FPU_NM | MMX_NM))
+        ensure_loaded(s, &s->x87_known, STATE(translated.x87_loaded), s->job->entry->load_x87);
+}
+
+/* ---- x87 ---- */
+
+static struct rm selector_of(unsigned seg)
+{
+    return RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) +
+                                    offsetof(struct segment, selector)) - PLAN_STATE_BIAS);
+}
+
+/* FOP, FIP, FCS, and with a memory operand FDP, FDS. RAX is free: T0 is not used with units. */
+static void note_x87(struct select *s, const struct ir_op *op, const struct isa_row *row)
+{
+    struct emit *e = &s->e;
+
+    if (!s->x87_noted) {
+        s->x87_noted = true;
+        emit_mov_load(e, 4, RAX, STATE(translated.page_eip));
+        emit_mov_store(e, 4, STATE(translated.x87_page), RAX);
+        emit_movzx(e, RAX, 2, selector_of(CS));
+        emit_mov_store(e, 2, STATE(fpu.ip_selector), RAX);
+    }
+    emit_op(e, 0, 0xc7, 4, 0, STATE(translated.x87_note), false);
+    emit32(e, (uint32_t)s->job->ir->offset[op->insn] << 16 | X64_X87_NOTED | (row->opcode & 7u) << 8 | op->arg);
+    if (op->src != IR_MEM)
+        return;
+    emit_mov_store(e, 4, STATE(fpu.dp_offset), s->map_reg);
+    if (s->x87_data_seg != s->map_seg + 1) {
+        s->x87_data_seg = (uint8_t)(s->map_seg + 1);
+        emit_movzx(e, RAX, 2, selector_of(s->map_seg));
+        emit_mov_store(e, 2, STATE(fpu.dp_selector), RAX);
+    }
+}
+
+/* A control word that unmasks something is the interpreter's, and the block ends: units are no longer the host's. */
+static void select_fldcw(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+    uint8_t *masked;
+
+    emit_lea(e, 8, RDX, RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0));
+    emit_movzx(e, RCX, 2, RM_MEM(RDX, 0));
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not */
+    emit_pext(e, RCX, RCX, STATE(translated.mask_x87));
+    masked = emit_jrcxz(e);
+    select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+    emit_patch8(masked, e->at);
+    emit_op(e, 0, 0xd9, 4, 5, RM_MEM(RDX, 0), false);
+}
+
+static void select_x87(struct select *s, const struct ir_op *op, const struct isa_row *row)
+{
+    struct emit *e = &s->e;
+    const bool is_fldcw = row->opcode == 0xd9 && row->modrm_kind == MODRM_EXT_MEM && row->modrm_value == 5;
+
+    if (is_fldcw) {
+        select_fldcw(s, op);
+        return;
+    }
+    if (row->checks & FPU_MF) /* those that do not wait, FNSTCW and FNSTSW, are no computations */
+        note_x87(s, op, row);
+    if (op->src == IR_MEM) {
+        emit_op(e, 0, row->opcode, 4, op->arg >> 3 & 7, RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0), false);
+    } else if (row->opcode == 0xdf && op->arg == 0xe0) { /* FNSTSW AX */
+        emit8(e, 0xdf);
+        emit8(e, 0xe0);
+        emit_mov(e, 2, plan_reg[IR_EAX], RAX);
+    } else {
+        emit8(e, row->opcode);
+        emit8(e, op->arg);
+    }
+}
+
+/* ---- MMX, SSE ---- */
+
+static bool select_simd(struct select *s, const struct ir_op *op, const struct isa_row *row)
+{
+    static const uint8_t prefixes[] = {
+        [PREFIX_ANY] = 0, [PREFIX_NP] = 0, [PREFIX_P66] = 0x66, [PREFIX_PF3] = 0xf3, [PREFIX_PF2] = 0xf2};
+    static const unsigned maps[] = {[MAP_1B] = 0, [MAP_0F] = 0x0f00, [MAP_0F38] = 0x0f3800, [MAP_0F3A] = 0x0f3a00};
+    struct emit *e = &s->e;
+    unsigned reg = op->arg >> 3 & 7, low = op->arg & 7;
+    struct rm rm;
+
+    if (row->map == MAP_1B)
+        return false;
+    if (row->modrm_kind == MODRM_NONE) { /* EMMS */
+        emit8(e, 0x0f);
+        emit8(e, row->opcode);
+        return true;
+    }
+    if (has_letter(row, OPERAND_Gb, OPERAND_Gv))
+        reg = plan_reg[reg];
+    if (op->src == IR_MEM)
+        rm = RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0);
+    else
+        rm = RM_REG(has_letter(row, OPERAND_Eb, OPERAND_Rv) ? plan_reg[low] : low);
+    emit_op(e, prefixes[row->prefix], maps[row->map] | row->opcode, 4, reg, rm, false);
+    if (has_letter(row, OPERAND_Ib, OPERAND_Ibs))
+        emit8(e, op->imm >> 16);
+    return true;
+}
 
 bool select_unit(struct select *s, const struct ir_op *op)
 {
-    (void)s;
-    (void)op;
-    return false;
+    const struct isa_row *row = &isa_table[op->imm & 0xffff];
+
+    if (op->src != IR_MEM)
+        select_unit_prepare(s, op);
+    if (row->checks & FPU_NM) {
+        select_x87(s, op, row);
+        return true;
+    }
+    return select_simd(s, op, row);
 }

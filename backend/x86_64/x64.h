@@ -21,6 +21,7 @@ struct x64_entry {
     uint8_t *slow;   /* called with a site number behind the call: cpu->translated.slow decides where to go on */
     uint8_t *link;   /* the same with a link number */
     uint8_t *lookup; /* EDX: EIP to go on at */
+    uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
     uint8_t *leave;  /* EDX: EIP; back to the run loop */
     uint8_t *done;   /* all state is in struct cpu: back to the run loop */
     uint8_t *enter;  /* C function: void (struct cpu *, const void *exec_code) */
@@ -36,6 +37,7 @@ struct x64_site {
     uint8_t kind, insn;
     uint8_t width;   /* MAP */
     uint8_t is_write;
+    bool is_aligned; /* MAP: of 16 bytes that must be aligned */
     uint8_t address; /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
 };
 
@@ -81,6 +83,11 @@ struct x64_jump_cache_entry {
     const void *exec;
 };
 #define X64_JUMP_CACHE_ENTRIES 65536u
+
+/* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */
+void x64_load_x87(struct cpu *cpu);
+void x64_store_x87(struct cpu *cpu);
+#define X64_X87_NOTED 0x800u /* in translated.x87_note: bits 0..10 are FOP, 16.. the instruction's offset from x87_page */
 
 /* cpu->translated.flags from the CPU's flags, and back. */
 void x64_flags_out(struct cpu *cpu);

@@ -158,6 +158,8 @@ struct cpu_board {
 struct cpu_engine {
     /* Runs from cpu->eip until something needs the run loop. All state is in struct cpu before and after. */
     void (*run)(struct cpu *cpu);
+    /* Brings what the engine keeps in host registers beyond a run into struct cpu: after a fault unwound out of it. */
+    void (*settle)(struct cpu *cpu);
     /* Bytes first..last of the physical page `page` were written. True if the engine still has code of that page. */
     bool (*code_written)(struct cpu *cpu, phys_addr page, unsigned first, unsigned last);
     /* Has it code of that physical page? */
@@ -203,9 +205,12 @@ struct cpu_translated {
     uint64_t scratch;
     uint32_t left_by_poll;   /* the flags are still in `flags` only */
     uint32_t mask2, mask16, mask_offset; /* for PEXT: page number with the address's low bits; offset in the page */
+    uint32_t mask_x87;                   /* for PEXT: a control word's exception masks */
+    uint32_t x87_note, x87_page;         /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
     const void *flat;        /* softmmu/flat.h: tables of the current view */
     const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
     const void *(*link)(struct cpu *cpu, const uint8_t *site);   /* a jump whose block is not known yet */
+    void (*load_x87)(struct cpu *cpu);                           /* the guest's x87 into the host's */
     const void *(*lookup)(struct cpu *cpu);                      /* the block at cpu->eip */
 };
 

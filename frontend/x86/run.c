@@ -152,6 +152,8 @@ static void unwound(struct cpu *cpu)
 {
     const struct code_block *block = cpu->block;
 
+    if (cpu->engine)
+        cpu->engine->settle(cpu);
     if (block && cpu->insn != &between)
         cpu->executed -= block->n_insns - (uint32_t)(cpu->insn - block->insn);
     cpu->eip += cpu->insn->offset;
