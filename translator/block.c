@@ -13,6 +13,7 @@
 #include "frontend/x86/cpuid.h"
 #include "hw/core/log.h"
 #include "translator/internal.h"
+#include "translator/lens.h"
 
 #define ARENA_BYTES  (192u << 20) /* address space; a flush gives it back */
 #define CODE_GRANULE 64u
@@ -332,6 +333,8 @@ static struct block *translate(struct translator *t, const struct code_place *pl
     t->count.insns += block->n_insns;
     t->count.guest_bytes += span;
     t->count.translate_ns += now_ns() - start_ns;
+    if (log_is_on(LENS_CATEGORIES))
+        lens_print_block(t, block, bytes);
     return block;
 }
 

@@ -118,6 +118,10 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         had_x87 = true;
     }
     goes_on = callout_run(cpu, in, eip);
+    /* A jump to the instruction behind it ends its block all the same; so does a control word that unmasks something. */
+    if (in->row == ISA_ROW_UD || isa_table[in->row].ends != ENDS_NEXT ||
+        (had_x87 && (~cpu->fpu.control & FPU_CW_MASKS)))
+        goes_on = false;
     if (goes_on && site.kind != X64_SITE_CALLOUT_END && flushes == t->count.flushes && block->alive) {
         if (had_x87)
             x64_load_x87(cpu);

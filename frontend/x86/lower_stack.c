@@ -96,8 +96,9 @@ static bool lower_enter(struct lower *l)
     unsigned width = lower_opsize(l);
     uint32_t alloc = l->in->imm & 0xffff;
 
-    if (l->in->imm2 % 32 != 0 || !lower_map(l, width, IR_WRITE, lower_stack_address(l, IR_ESP, 0u - width - alloc)) ||
-        !lower_map_push(l, width))
+    /* The push faults first, then the check of where ESP will be; then the push again, as what IR_MEM means. */
+    if (l->in->imm2 % 32 != 0 || !lower_map_push(l, width) ||
+        !lower_map(l, width, IR_WRITE, lower_stack_address(l, IR_ESP, 0u - width - alloc)) || !lower_map_push(l, width))
         return false;
     lower_op(l, IR_MOV, width, IR_MEM, IR_EBP);
     lower_move_sp(l, IR_ESP, 0u - width);

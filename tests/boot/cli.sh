@@ -99,6 +99,10 @@ refused "takes no CD" -drive file=zeros,if=floppy,media=cdrom
 refused "no such place" -drive file=zeros,if=floppy,index=3
 refused "'q'" -boot q
 refused "'order=abcd'" -boot order=abcd
+refused "'base=noon'" -rtc base=noon
+refused "'base=2006-06-31'" -rtc clock=vm,base=2006-06-31
+refused "'clock=cpu'" -rtc clock=cpu
+refused "'driftfix=slew'" -rtc driftfix=slew
 refused "'menu=maybe'" -boot menu=maybe
 refused "'nowhere/file'" -parallel file:nowhere/file
 refused "'nowhere/file'" -serial file:nowhere/file

@@ -5,11 +5,12 @@
 #       text     the text mode that the BIOS left, the console's own font
 #       serial   a terminal on the serial line
 # On screens pictures are compared with tests/boot/installer/CASE-SCREEN.png, pixel by pixel, until they
-# are the same. -u writes these files instead; look at them.
+# are the same. -u writes these files instead; look at them. QEMU shows the same pictures in CASE frame:
+#   tests/boot/installer.sh qemu-system-i386 HMP LIKENESS frame -vga none -device VGA,edid=off
 set -eu
 update=
 [ "$1" != -u ] || { update=yes && shift; }
-morph86=$(realpath "$1")
+morph86=$(realpath "$(command -v "$1")")
 client=$(realpath "$2")
 likeness=$(realpath "$3")
 case=installer-$4

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Option ROMs made byte by byte, for tests. Sourced.
 
 # put FILE OFFSET HEX...: writes these bytes there

@@ -2,8 +2,7 @@
 # -rtc as a guest sees it: the clock chip's registers, read through the monitor's port commands.
 #   tests/boot/rtc.sh MORPH86 HMP       also for QEMU: tests/boot/rtc.sh qemu-system-i386 HMP
 set -eu
-morph86=$(command -v "$1")
-morph86=$(realpath "$morph86")
+morph86=$(realpath "$(command -v "$1")")
 client=$(realpath "$2")
 case=rtc
 . "$(dirname "$0")/machine.sh"

@@ -400,7 +400,8 @@ static void pushes_write_before_they_move_the_stack_pointer(void **state)
           /* pusha: the interpreter */
           {"60", "callout\n"},
           /* enter 10, 0 */
-          {"c8 10 00 00", "map.4 w ss:[esp-0x14]\n"
+          {"c8 10 00 00", "map.4 w ss:[esp-4]\n"
+                          "map.4 w ss:[esp-0x14]\n"
                           "map.4 w ss:[esp-4]\n"
                           "mov.4 mem, ebp\n"
                           "lea.4 esp, [esp-4]\n"
