@@ -55,6 +55,11 @@ uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 /* Enters the translation that the TLB holds for `address`, for accesses of `width` bytes (1, 2, 4, 8, 10, 16), if plain
  * accesses of that kind may go straight to host memory; true if it has done so. */
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
+/* What is entered for instruction fetch at `address`, given flat_base(): 0 if nothing is. */
+static inline uint64_t flat_exec_addend(const void *base, lin_addr address)
+{
+    return ((const uint64_t *)base)[address >> PHYS_PAGE_SHIFT];
+}
 /* The same for instruction fetch; returns the addend, 0 if there is none. */
 uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view);
 

@@ -15,7 +15,6 @@
 #include "translator/internal.h"
 #include "translator/lens.h"
 
-#define ARENA_BYTES  (192u << 20) /* address space; a flush gives it back */
 #define CODE_GRANULE 64u
 #define BLOCK_ROOM   (64u << 10) /* no block's host code is longer */
 
@@ -122,7 +121,7 @@ static void drop_jump_cache(struct translator *t, const struct block *block)
         struct x64_jump_cache_entry *entry = &cache[high << 12 | (block->address & 0xfff)];
 
         if (entry->exec == exec)
-            *entry = (struct x64_jump_cache_entry){0};
+            *entry = (struct x64_jump_cache_entry){.tag = X64_JUMP_CACHE_NEVER};
     }
 }
 
@@ -195,7 +194,7 @@ void block_flush_all(struct translator *t)
     memset(t->bucket, 0, sizeof t->bucket);
     memset(t->page_bucket, 0, sizeof t->page_bucket);
     for (uint32_t i = 0; i < t->n_modes; i++)
-        memset(t->mode[i].jump_cache, 0, X64_JUMP_CACHE_ENTRIES * sizeof *t->mode[i].jump_cache);
+        x64_jump_cache_clear(t->mode[i].jump_cache);
     t->n_blocks = t->n_sites = t->n_links = 0;
     t->arena_used = 0;
     t->code_at = t->code_start;
@@ -303,6 +302,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
                             .second_page = place->second_page,
                             .mode = mode,
                             .eip = flat_code ? 0 : t->cpu->eip,
+                            .cs_limit = flat_code ? 0 : t->cpu->seg[CS].limit,
                             .span_bytes = span,
                             .alive = true,
                             .code16 = t->ir.code16,
@@ -375,7 +375,8 @@ struct block *block_at_eip(struct translator *t)
     avail = PHYS_PAGE_SIZE - (uint32_t)(place.address & 0xfff);
     for (block = t->bucket[block_hash(place.address, mode, flat_code ? 0 : cpu->eip)]; block;
          block = block->next_in_bucket) {
-        if (block->address != place.address || block->mode != mode || block->eip != (flat_code ? 0 : cpu->eip))
+        if (block->address != place.address || block->mode != mode || block->eip != (flat_code ? 0 : cpu->eip) ||
+            block->cs_limit != (flat_code ? 0 : cpu->seg[CS].limit))
             continue;
         if (block->second_page == NO_PAGE)
             break;

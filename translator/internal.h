@@ -13,6 +13,7 @@
 #define BLOCK_BUCKETS  65536u
 #define PAGE_BUCKETS   4096u
 #define MODES_MAX      64u
+#define ARENA_BYTES    ((size_t)1 << 30) /* address space; a flush gives it back */
 #define NO_LINK        UINT32_MAX
 #define NO_PAGE        UINT64_MAX
 #define INSN_MAX_BYTES 15u
@@ -27,6 +28,7 @@ struct block {
     phys_addr second_page; /* of the instruction's end; NO_PAGE: all lies in one page */
     uint32_t mode;         /* index into translator.mode */
     uint32_t eip;          /* 0 if CS is flat */
+    uint32_t cs_limit;     /* 0 if CS is flat */
     uint32_t span_bytes;
     bool alive; /* false: a store has hit its bytes */
     bool code16;
@@ -99,6 +101,7 @@ struct translator {
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];
     struct translator_counters count;
+    uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
 
 /* ---- mode.c ---- */

@@ -118,6 +118,8 @@ static bool map(struct run *r, const struct ir_op *op)
 
     if (offset > (op->addr16 ? 0xffffu : 0xffffffffu) - last) /* wraps within the segment */
         return false;
+    if (offset >= (op->arg == IR_READ ? r->cpu->seg[op->seg].fast_read_end : r->cpu->seg[op->seg].fast_write_end))
+        return false;
     if (op->align && address & (op->align - 1u))
         return false;
     if (tag != MMU_TAG_OF(address, op->width))

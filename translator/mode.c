@@ -7,11 +7,13 @@
 
 static enum x86_seg_class classify_segment(const struct segment *seg, bool is_code)
 {
-    if (!seg->fast_read_end || (!is_code && !seg->fast_write_end))
+    if (!seg->fast_read_end)
         return SEG_CLASS_OTHER;
+    if (!is_code && !seg->fast_write_end)
+        return SEG_CLASS_CHECKED;
     if (seg->limit == 0xffffffff)
         return seg->base ? SEG_CLASS_BASED : SEG_CLASS_FLAT;
-    return seg->limit >= 0xffff && !(seg->base & 15) ? SEG_CLASS_64K : SEG_CLASS_OTHER;
+    return seg->limit >= 0xffff && !(seg->base & 15) ? SEG_CLASS_64K : SEG_CLASS_CHECKED;
 }
 
 static uint64_t mode_key(const struct cpu *cpu, struct x86_mode *mode)
@@ -26,15 +28,16 @@ static uint64_t mode_key(const struct cpu *cpu, struct x86_mode *mode)
         .v86 = cpu_is_v86(cpu),
         .cpl = cpu->cpl,
         .iopl = (uint8_t)cpu_iopl(cpu),
+        .forward = !(cpu->eflags & EFLAGS_DF),
         .x87_native = !(cpu->cr0 & (CR0_EM | CR0_TS)) && !x87_unmasked && !(cpu->fpu.status & FPU_SW_ES),
         .sse_native =
             !(cpu->cr0 & (CR0_EM | CR0_TS)) && (cpu->cr4 & CR4_OSFXSR) && (cpu->fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS,
     };
     key = mode->code32 | mode->stack32 << 1 | mode->protected_mode << 2 | mode->v86 << 3 | mode->cpl << 4 |
-          mode->iopl << 6 | mode->x87_native << 8 | mode->sse_native << 9;
+          mode->iopl << 6 | mode->x87_native << 8 | mode->sse_native << 9 | mode->forward << 10;
     for (unsigned i = 0; i < SREGS; i++) {
         mode->seg[i] = classify_segment(&cpu->seg[i], i == CS);
-        key |= (uint64_t)mode->seg[i] << (10 + 2 * i);
+        key |= (uint64_t)mode->seg[i] << (11 + 3 * i);
     }
     return key;
 }
@@ -58,8 +61,10 @@ uint32_t mode_update(struct translator *t)
         }
         t->mode[i].key = key;
         t->mode[i].mode = mode;
-        if (!t->mode[i].jump_cache)
+        if (!t->mode[i].jump_cache) {
             t->mode[i].jump_cache = calloc(X64_JUMP_CACHE_ENTRIES, sizeof *t->mode[i].jump_cache);
+            t->mode[i].jump_cache[0].tag = X64_JUMP_CACHE_NEVER;
+        }
         t->n_modes++;
     }
     t->current_mode = i;

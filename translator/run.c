@@ -16,8 +16,7 @@
 #include "translator/internal.h"
 #include "translator/ir_run.h"
 
-#define CACHE_BYTES_DEFAULT (64u << 20)
-#define ARENA_BYTES         (192u << 20)
+#define CACHE_BYTES_DEFAULT (256u << 20)
 
 bool callout_run(struct cpu *cpu, const struct insn *in, uint32_t eip)
 {
@@ -46,18 +45,48 @@ static const void *leave(struct translator *t)
     return code_memory_exec(&t->memory, t->entry.done);
 }
 
-/* On at cpu->eip: the block there, or back to the run loop. */
+/* Host code for cpu->eip, NULL if the interpreter must run there. The jump cache knows most of it; what it does not
+ * know is entered. Raises #PF. */
+static const void *code_at_eip(struct translator *t)
+{
+    struct cpu *cpu = t->cpu;
+    const struct mode_entry *mode = &t->mode[mode_update(t)];
+    const bool is_flat = mode->mode.seg[CS] == SEG_CLASS_FLAT && mode->mode.code32;
+    struct x64_jump_cache_entry *entry = &mode->jump_cache[cpu->eip % X64_JUMP_CACHE_ENTRIES];
+    const struct block *block;
+    const void *exec;
+    uint64_t addend;
+
+    if (is_flat) {
+        addend = flat_exec_addend(cpu->translated.flat, cpu->eip);
+        if (addend && entry->tag == 0 - (addend + cpu->eip)) {
+            cpu->translated.page_eip = cpu->eip & ~0xfffu;
+            return entry->exec;
+        }
+    }
+    block = block_at_eip(t);
+    if (!block)
+        return NULL;
+    exec = code_memory_exec(&t->memory, block->code);
+    /* Where a block's second page has moved its code comes here, and must find another block, not itself. */
+    addend = is_flat && block->second_page == NO_PAGE ? flat_exec_addend(cpu->translated.flat, cpu->eip) : 0;
+    if (addend)
+        *entry = (struct x64_jump_cache_entry){0 - (addend + cpu->eip), exec};
+    return exec;
+}
+
+/* On at cpu->eip: the code there, or back to the run loop. */
 static const void *go_on(struct translator *t)
 {
-    struct block *block;
+    const void *exec;
 
     if (t->options.no_chain || run_must_attend(t->cpu))
         return leave(t);
-    block = block_at_eip(t);
-    if (!block)
+    exec = code_at_eip(t);
+    if (!exec)
         return leave(t);
     x64_flags_out(t->cpu);
-    return code_memory_exec(&t->memory, block->code);
+    return exec;
 }
 
 static uint32_t number_behind(const uint8_t *site)
@@ -112,13 +141,16 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
     }
     t->count.callouts++;
+    if (in->row != ISA_ROW_UD)
+        t->callouts_of_row[in->row]++;
     if (cpu->translated.x87_loaded && in->row != ISA_ROW_UD &&
         (isa_table[in->row].checks & (FPU_NM | MMX_NM | WAIT_NM | FPU_MF | SSE_NM))) {
         x64_store_x87(cpu);
         had_x87 = true;
     }
     goes_on = callout_run(cpu, in, eip);
-    /* A jump to the instruction behind it ends its block all the same; so does a control word that unmasks something. */
+    /* A jump to the instruction behind it ends its block all the same; so does a control word that unmasks something.
+     */
     if (in->row == ISA_ROW_UD || isa_table[in->row].ends != ENDS_NEXT ||
         (had_x87 && (~cpu->fpu.control & FPU_CW_MASKS)))
         goes_on = false;
@@ -159,23 +191,14 @@ static const void *link_jump(struct cpu *cpu, const uint8_t *where)
 static const void *look_up(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
-    struct block *to;
+    const void *exec;
 
     t->count.lookups++;
     x64_flags_in(cpu);
     if (t->options.no_chain)
         return leave(t);
-    to = block_at_eip(t);
-    if (!to)
-        return leave(t);
-    if (!to->eip && !to->code16) {
-        struct x64_jump_cache_entry *entry = &t->mode[to->mode].jump_cache[cpu->eip % X64_JUMP_CACHE_ENTRIES];
-        const uint64_t addend = flat_fill_exec(&cpu->mmu, cpu->eip, cpu->view);
-
-        if (addend)
-            *entry = (struct x64_jump_cache_entry){0 - (addend + cpu->eip), code_memory_exec(&t->memory, to->code)};
-    }
-    return code_memory_exec(&t->memory, to->code);
+    exec = code_at_eip(t);
+    return exec ? exec : leave(t);
 }
 
 /* ---- called by the run loop ---- */
@@ -190,17 +213,17 @@ static void settle(struct cpu *cpu)
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
-    struct block *block = block_at_eip(t);
+    const void *exec = code_at_eip(t);
     void (*enter)(struct cpu *, const void *);
 
-    if (!block) {
+    if (!exec) {
         run_single(cpu);
         return;
     }
     t->count.entries++;
     x64_flags_out(cpu);
     enter = (void (*)(struct cpu *, const void *))(uintptr_t)code_memory_exec(&t->memory, t->entry.enter);
-    enter(cpu, code_memory_exec(&t->memory, block->code));
+    enter(cpu, exec);
     settle(cpu);
     /* Left by a poll: the flags are still the host's. Left by C code: they were converted, and are the same. */
     if (cpu->translated.left_by_poll)
@@ -264,7 +287,8 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         *error = "the host refuses memory that is executable";
         goto fail;
     }
-    if (!flat_create(&cpu->mmu))
+    t->callouts_of_row = calloc(isa_rows, sizeof *t->callouts_of_row);
+    if (!t->callouts_of_row || !flat_create(&cpu->mmu))
         goto fail;
     x86_lower_init();
     t->code_start = t->code_at = x64_emit_entry(t->memory.write, &t->entry);
@@ -280,6 +304,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translated.load_x87 = x64_load_x87;
     return true;
 fail:
+    free(t->callouts_of_row);
     code_memory_destroy(&t->memory);
     munmap(t->arena, ARENA_BYTES);
     free(t);
@@ -303,7 +328,29 @@ void translator_destroy(struct cpu *cpu)
     free(t->site);
     free(t->link);
     free(t->link_state);
+    free(t->callouts_of_row);
     free(t);
+}
+
+/* The instructions that leave translated code most often. */
+static void print_callouts(const struct translator *t, FILE *out)
+{
+    uint64_t below = UINT64_MAX;
+
+    for (unsigned i = 0; i < 12; i++) {
+        uint64_t most = 0;
+        unsigned row = 0;
+
+        for (unsigned r = 0; r < isa_rows; r++)
+            if (t->callouts_of_row[r] > most && t->callouts_of_row[r] < below) {
+                most = t->callouts_of_row[r];
+                row = r;
+            }
+        if (!most)
+            return;
+        fprintf(out, "%12llu  %02x %s\n", (unsigned long long)most, isa_table[row].opcode, isa_table[row].name);
+        below = most;
+    }
 }
 
 void translator_print_info(const struct cpu *cpu, FILE *out)
@@ -330,4 +377,5 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
             "entries\n",
             (unsigned long long)c->misses, (unsigned long long)c->callouts, (unsigned long long)c->callouts_end,
             (unsigned long long)c->links, (unsigned long long)c->lookups, (unsigned long long)c->entries);
+    print_callouts(t, out);
 }

@@ -36,7 +36,7 @@ static bool is_sreg_letter(unsigned letter)
 /* Does the instruction change what translations depend on (struct x86_mode)? Then no block goes on behind it. */
 static bool changes_mode(const struct isa_row *row)
 {
-    if (row->ends != ENDS_NEXT)
+    if (row->ends != ENDS_NEXT || (row->flags_written & F_D))
         return true;
     if (row->checks & (FPU_NM | MMX_NM | SSE_NM | WAIT_NM | FPU_MF)) /* control words, pending exceptions */
         return true;
@@ -47,10 +47,22 @@ static bool changes_mode(const struct isa_row *row)
                : row->n_operands == 1 && row->name[1] == 'O' && is_sreg_letter(row->operand[0]); /* POP */
 }
 
-/* A near jump beyond the limit of CS faults before it jumps. Where EIP cannot go beyond it nothing needs checking. */
-static bool jumps_need_checks(const struct x86_mode *mode)
+/* A near jump beyond the limit of CS faults before it jumps. May this one, at `offset` in the page, be lowered without
+ * a check? Where EIP cannot go beyond the limit always; else if its target is a constant, since blocks are then keyed
+ * by EIP and limit. */
+static bool jump_is_safe(const struct cpu *cpu, const struct x86_mode *mode, const struct insn *in,
+                         uint32_t page_offset, uint32_t offset)
 {
-    return mode->seg[CS] == SEG_CLASS_OTHER || (mode->seg[CS] == SEG_CLASS_64K && mode->code32);
+    const unsigned letter = isa_table[in->row].operand[0];
+    uint32_t target;
+
+    if (mode->seg[CS] == SEG_CLASS_FLAT || mode->seg[CS] == SEG_CLASS_BASED ||
+        (mode->seg[CS] == SEG_CLASS_64K && !mode->code32))
+        return true;
+    if (mode->seg[CS] == SEG_CLASS_OTHER || (letter != OPERAND_Jb && letter != OPERAND_Jz))
+        return false;
+    target = cpu->eip + (offset - page_offset) + in->len + in->imm;
+    return (mode->code32 ? target : target & 0xffff) <= cpu->seg[CS].limit;
 }
 
 static void redirect(struct ir_block *ir, bool ends)
@@ -64,7 +76,6 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
     struct ir_block *ir = &t->ir;
     const uint32_t features = t->cpu->model->isa_features;
     uint32_t at = 0;
-    const bool checks_jumps = jumps_need_checks(mode);
     bool ended = false;
 
     ir_begin(ir, !mode->code32);
@@ -81,7 +92,8 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
         } else {
             const struct isa_row *row = &isa_table[in->row];
 
-            if (scan_classify(row, mode) == PG_INNOCUOUS && !(row->ends == ENDS_JUMP && checks_jumps) &&
+            if (scan_classify(row, mode) == PG_INNOCUOUS &&
+                (row->ends != ENDS_JUMP || jump_is_safe(t->cpu, mode, in, page_offset, page_offset + at)) &&
                 x86_lower(ir, in, mode)) {
                 ended = row->ends != ENDS_NEXT;
             } else {

@@ -15,7 +15,7 @@ enum accel { ACCEL_INTERP, ACCEL_IR, ACCEL_JIT };
 
 struct translator_options {
     enum accel accel;     /* ACCEL_IR or ACCEL_JIT */
-    size_t cache_bytes;   /* size of the code cache; 0: the default, 64 MiB */
+    size_t cache_bytes;   /* size of the code cache; 0: the default, 256 MiB */
     bool no_chain;        /* every block returns to the run loop */
     unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
 };

@@ -17,6 +17,7 @@
 #include "hw/intc/pic8259.h"
 #include "hw/pci/pci.h"
 #include "softmmu/phys.h"
+#include "translator/translator.h"
 #include "ui/version.h"
 
 static void info_version(struct monitor_call *call)
@@ -235,6 +236,11 @@ static void info_block(struct monitor_call *call)
 
 /* ---- ours ---- */
 
+static void info_jit(struct monitor_call *call)
+{
+    translator_print_info(pc_parts(call->machine->pc).cpu, call->out);
+}
+
 static void info_screen(struct monitor_call *call)
 {
     static const char *const kind_name[] = {"blank", "text", "graphics"};
@@ -279,6 +285,7 @@ const struct monitor_command monitor_info_topics[] = {
     {"block", "", "", "disks and other media", info_block},
     {"cpus", "", "", "processors", info_cpus},
     {"irq", "", "", "how often each interrupt was delivered", info_irq},
+    {"jit", "", "", "what has been translated, and how often translated code is left", info_jit},
     {"lapic", "", "", "the processor's local interrupt controller", info_lapic},
     {"mem", "", "", "what the page tables map, as ranges", info_mem},
     {"mice", "", "", "which mouse receives events", info_mice},

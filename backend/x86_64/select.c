@@ -145,6 +145,36 @@ struct map_table {
     uint32_t read, write;
 };
 
+static struct rm segment_field(unsigned seg, size_t field)
+{
+    return RM_MEM(PLAN_STATE,
+                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
+}
+
+/* Linear address in EDX, through a segment whose limit counts. Without touching a flag: end - 1 - offset is negative as
+ * a 64-bit number if the offset is too large, and its upper half then all ones. */
+static void select_checked_address(struct select *s, const struct ir_op *op, struct x64_site site)
+{
+    struct emit *e = &s->e;
+    const size_t end =
+        op->arg == IR_READ ? offsetof(struct segment, fast_read_end) : offsetof(struct segment, fast_write_end);
+
+    site.kind = X64_SITE_CALLOUT;
+    emit_ea(s, op, 4, PLAN_ADDRESS);
+    if (op->addr16)
+        emit_movzx(e, PLAN_ADDRESS, 2, RM_REG(PLAN_ADDRESS));
+    emit_mov_load(e, 4, RCX, segment_field(op->seg, end));
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false); /* not */
+    emit_lea(e, 8, RCX, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false);
+    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX)); /* rorx rcx, rcx, 32 */
+    emit8(e, 32);
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
+    select_branch_to_island(s, emit_jrcxz(e), site);
+    emit_mov_load(e, 4, RCX, segment_field(op->seg, offsetof(struct segment, base)));
+    emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+}
+
 static void select_map(struct select *s, const struct ir_op *op)
 {
     static const struct map_table table[17] = {
@@ -160,6 +190,10 @@ static void select_map(struct select *s, const struct ir_op *op)
         .kind = X64_SITE_MAP, .insn = op->insn, .width = op->width, .is_write = is_write, .address = GPR_NONE};
     unsigned address = PLAN_ADDRESS;
 
+    if (class == SEG_CLASS_CHECKED) {
+        select_checked_address(s, op, site);
+        goto translate;
+    }
     /* What crosses the end of a segment other than a flat one, but no page, the tables do not see. */
     if (op->width > 4 && !op->align && (class != SEG_CLASS_FLAT || op->addr16)) {
         site.kind = X64_SITE_CALLOUT;
@@ -191,6 +225,7 @@ static void select_map(struct select *s, const struct ir_op *op)
             emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
         }
     }
+translate:
     s->map_reg = (uint8_t)address;
     s->map_seg = op->seg;
     if (op->align == 16) {
@@ -742,7 +777,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
     return true;
 }
 
-#define OP_ROOM 320u /* no operation needs more, islands in its way included */
+#define OP_ROOM 420u /* no operation needs more, islands in its way included */
 
 uint8_t *x64_select(struct x64_job *job)
 {

@@ -135,7 +135,7 @@ void select_page_check(struct select *s)
 static void exit_to_register(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
-    uint8_t *miss, *hit;
+    uint8_t *hit;
 
     emit_movzx(e, RDX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
     emit_poll(s, RDX, 0);
@@ -146,8 +146,7 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
     }
     emit_shrx(e, RCX, RDX, PLAN_STATE);
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
-    miss = emit_jrcxz(e);
-    emit_lea(e, 8, RAX, RM_SIB(RCX, RDX, 0, 0));
+    emit_lea(e, 8, RAX, RM_SIB(RCX, RDX, 0, 0)); /* not entered: no tag is an EIP alone */
     emit_movzx(e, RCX, 2, RM_REG(RDX));
     emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
     emit_mov_load(e, 8, PLAN_T1, STATE(translated.jump_cache));
@@ -155,7 +154,6 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
     emit_mov_load(e, 8, RCX, RM_MEM(PLAN_T1, 0));
     emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
     hit = emit_jrcxz(e);
-    emit_patch8(miss, e->at);
     emit_jmp_to(e, s->job->entry->lookup);
     emit_patch8(hit, e->at);
     emit_shrx(e, RCX, RDX, PLAN_STATE);
@@ -169,7 +167,8 @@ void select_exit(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
     const bool is_end = op->insn == s->job->ir->n_insns; /* the jump that closes a block which simply goes on */
-    const uint32_t here = is_end ? 0 : s->job->ir->offset[op->insn], next = is_end ? 0 : s->job->ir->offset[op->insn + 1];
+    const uint32_t here = is_end ? 0 : s->job->ir->offset[op->insn],
+                   next = is_end ? 0 : s->job->ir->offset[op->insn + 1];
     uint8_t *over;
 
     switch (op->opcode) {

@@ -2,10 +2,9 @@
  * x87, MMX and SSE instructions: executed by the host's own unit, on the guest's registers.
  *
  * The guest's XMM registers, and its x87 with the MMX registers in it, are brought into the host's when the first block
- * wants them (translated.unit_loaded, x87_loaded) and stay there until the run loop is entered. The translator uses UNIT
- * only while every exception is masked, so nothing traps. FIP, FDP and their selectors are kept by us: the host's would
- * be addresses of the host.
- * Deviates: FDP is the linear address where the segment's base is not 0.
+ * wants them (translated.unit_loaded, x87_loaded) and stay there until the run loop is entered. The translator uses
+ * UNIT only while every exception is masked, so nothing traps. FIP, FDP and their selectors are kept by us: the host's
+ * would be addresses of the host. Deviates: FDP is the linear address where the segment's base is not 0.
  */
 #include "backend/x86_64/select.h"
 #include "frontend/x86/isa.h"
@@ -48,8 +47,9 @@ void select_unit_prepare(struct select *s, const struct ir_op *op)
 
 static struct rm selector_of(unsigned seg)
 {
-    return RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) +
-                                    offsetof(struct segment, selector)) - PLAN_STATE_BIAS);
+    return RM_MEM(PLAN_STATE,
+                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + offsetof(struct segment, selector)) -
+                      PLAN_STATE_BIAS);
 }
 
 /* FOP, FIP, FCS, and with a memory operand FDP, FDS. RAX is free: T0 is not used with units. */

@@ -8,6 +8,7 @@
 #define BACKEND_X86_64_X64_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "frontend/x86/cpu.h"
 #include "frontend/x86/lower.h"
@@ -79,10 +80,18 @@ void x64_unlink_jump(struct x64_link *link);
 
 /* Jump look-up from translated code: direct-mapped by the low 16 bits of EIP. */
 struct x64_jump_cache_entry {
-    uint64_t tag;     /* minus the host address of the guest code, 0: empty */
+    uint64_t tag;     /* minus the host address of the guest code; 0 or X64_JUMP_CACHE_NEVER: empty */
     const void *exec;
 };
 #define X64_JUMP_CACHE_ENTRIES 65536u
+/* Where a page is not entered in the tables the tag is compared with minus EIP alone, so 0 would do for EIP 0. */
+#define X64_JUMP_CACHE_NEVER 1u
+/* All empty again. */
+static inline void x64_jump_cache_clear(struct x64_jump_cache_entry *cache)
+{
+    memset(cache, 0, X64_JUMP_CACHE_ENTRIES * sizeof *cache);
+    cache[0].tag = X64_JUMP_CACHE_NEVER;
+}
 
 /* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */
 void x64_load_x87(struct cpu *cpu);

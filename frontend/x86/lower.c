@@ -17,7 +17,8 @@ enum {
 };
 
 static const struct lower_rule *const rule_tables[] = {
-    lower_alu_rules, lower_mov_rules, lower_shift_rules, lower_stack_rules, lower_ctrl_rules, lower_unit_rules,
+    lower_alu_rules,  lower_mov_rules,    lower_shift_rules, lower_stack_rules,
+    lower_ctrl_rules, lower_string_rules, lower_unit_rules,
 };
 
 /* Built by x86_lower_init from constants alone, the same in every machine of the process, and never written again. */
@@ -227,6 +228,7 @@ static bool access_is_plain(const struct x86_mode *mode, unsigned width, enum ir
     switch (mode->seg[a.seg]) {
     case SEG_CLASS_FLAT:
     case SEG_CLASS_BASED:
+    case SEG_CLASS_CHECKED:
         return true;
     case SEG_CLASS_64K: /* ten bytes may wrap and be aligned for all that */
         return a.addr16 && width != 10;

@@ -38,7 +38,7 @@ struct lower_rule {
 
 /* Each ends with a rule without handlers. */
 extern const struct lower_rule lower_alu_rules[], lower_mov_rules[], lower_shift_rules[], lower_stack_rules[],
-    lower_ctrl_rules[], lower_unit_rules[];
+    lower_ctrl_rules[], lower_string_rules[], lower_unit_rules[];
 
 /* The rule for rows that none of these names, or NULL. */
 const struct lower_rule *lower_unit_default(const struct isa_row *row);

@@ -26,6 +26,9 @@ static const struct {
     {"pcall", LOG_PCALL, "protected-mode far calls, returns and task switches"},
     {"mmu", LOG_MMU, "page faults and TLB flushes"},
     {"io", LOG_IO, "every port and MMIO access"},
+    {"op", LOG_OP, "intermediate operations of each translated block"},
+    {"op_opt", LOG_OP_OPT, "the same as the backend gets them (no pass changes them: as op)"},
+    {"out_asm", LOG_OUT_ASM, "host instructions of each translated block"},
 };
 #define N_ITEMS (sizeof items / sizeof items[0])
 

@@ -16,6 +16,9 @@ enum log_category {
     LOG_PCALL = 1 << 7,       /* protected-mode far calls, returns, task switches */
     LOG_MMU = 1 << 8,         /* page faults and TLB flushes */
     LOG_IO = 1 << 9,          /* every port and MMIO access */
+    LOG_OP = 1 << 10,         /* a translated block's IR */
+    LOG_OP_OPT = 1 << 11,     /* the same as it reaches the backend */
+    LOG_OUT_ASM = 1 << 12,    /* its host code */
 };
 
 extern uint32_t log_mask; /* process-wide, like stderr: which categories are on */

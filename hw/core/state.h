@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum state_kind {
-    STATE_UINT, /* little-endian unsigned of `size` bytes (1, 2, 4, 8) */
+    STATE_UINT,  /* little-endian unsigned of `size` bytes (1, 2, 4, 8) */
     STATE_BOOL,  /* a bool, saved as 0 or 1; any other byte would make reading it undefined */
     STATE_BYTES, /* `size` opaque bytes; reset fills with the low byte of `reset` */
 };

@@ -22,9 +22,9 @@ struct piix3 {
     struct pci_device pci;
     uint8_t rc;                              /* reset control, port CF9 */
     uint8_t intx[PCI_SLOTS * PCI_FUNCTIONS]; /* pins driven, bit per INTx#, by devfn */
-    uint16_t driven;                         /* ISA IRQs that a PIRQ holds high */
 
     struct irq isa_irq[PIIX3_ISA_IRQS];
+    uint16_t driven; /* the wires that are up; not saved: after a load they follow the pins */
     void (*reset)(void *opaque, bool is_hard);
     void *opaque;
 };
@@ -33,7 +33,6 @@ static const struct state_field piix3_fields[] = {
     PCI_STATE(struct piix3, pci),
     STATE_REG(struct piix3, rc, 0, "RC"),
     STATE_BLOB(struct piix3, intx, 0, "INTx# pins driven, by function"),
-    STATE_REG(struct piix3, driven, 0, "ISA IRQs held by PIRQs"),
 };
 static const struct state_desc piix3_desc = STATE_DESC("piix3", piix3_fields);
 
@@ -51,7 +50,7 @@ static unsigned pirqs_asserted(const struct piix3 *piix3)
     return asserted;
 }
 
-/* The only place that drives the wires. Touches only what a PIRQ drives or drove: ISA devices share them. */
+/* The only place that drives the wires. */
 static void update(struct piix3 *piix3)
 {
     unsigned asserted = pirqs_asserted(piix3), raised = 0, changed;
@@ -157,10 +156,9 @@ void piix3_destroy(struct piix3 *piix3)
 
 void piix3_reset(struct piix3 *piix3)
 {
-    memset(piix3->intx, 0, sizeof piix3->intx);
-    update(piix3); /* releases the wires before the record of them is gone */
     state_reset(&piix3_desc, piix3);
     pci_device_reset(&piix3->pci);
+    update(piix3);
 }
 
 const struct state_desc *piix3_state(void)

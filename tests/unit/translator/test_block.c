@@ -531,6 +531,33 @@ static void nothing_is_left_of_a_computed_jump_after_a_flush(void **state)
     }
 }
 
+/* EIP 0 is an address like any other: mapped or not, known or not. */
+static void a_computed_jump_to_nowhere_faults_there(void **state)
+{
+    struct machine *m = *state;
+
+    enable_paging(m);
+    PUT(m, HANDLER(VEC_PF), HLT);
+    PUT(m, CODE, 0xff, 0xe0); /* jmp eax */
+    for (unsigned i = 0; i < 6; i++) {
+        const uint32_t to = i % 3 == 2 ? 0x30000000 : 0;
+
+        unmap(m, 0);
+        m->cpu->gpr[EAX] = to;
+        m->cpu->gpr[ESP] = STACK0;
+        run(m, CODE);
+        assert_int_equal(m->cpu->eip, HANDLER(VEC_PF) + 1);
+        assert_int_equal(m->cpu->cr2, to);
+        assert_int_equal(get32(m, STACK0 - 12), to);
+        put32(m, PAGE_TABLE, 0 | 7);
+        mmu_flush(&m->cpu->mmu);
+        PUT(m, 0, HLT);
+        m->cpu->gpr[EAX] = 0;
+        run(m, CODE);
+        assert_int_equal(m->cpu->eip, 1);
+    }
+}
+
 /* ---- limits and modes ---- */
 
 /* The limit of CS ends between two blocks that were linked under a larger one. */
@@ -739,6 +766,7 @@ static const struct {
     TEST(a_jump_to_another_page_follows_a_changed_block),
     TEST(a_conditional_jump_follows_both_of_its_blocks),
     TEST(a_computed_jump_follows_a_changed_block),
+    TEST(a_computed_jump_to_nowhere_faults_there),
     TEST(nothing_is_left_of_a_computed_jump_after_a_flush),
     TEST(a_shorter_code_segment_ends_a_chain),
     TEST(a_shorter_code_segment_refuses_a_jump),

@@ -12,6 +12,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/intc/pic8259.h"
 #include "softmmu/phys.h"
+#include "translator/translator.h"
 #include "ui/chardev_internal.h"
 #include "ui/monitor.h"
 
@@ -397,6 +398,21 @@ static void the_board_is_described(void **state)
     assert_contains(ask(d, "info version"), "morph86");
 }
 
+static void info_jit_counts_what_the_translator_has_done(void **state)
+{
+    struct desk *d = *state;
+    const struct translator_options options = {.accel = ACCEL_IR};
+    const char *error;
+
+    assert_contains(ask(d, "help info"), "info jit");
+    assert_string_equal(ask(d, "info jit"), "everything is interpreted (-accel interp)\n");
+    assert_true(translator_create(d->parts.cpu, &options, &error));
+    assert_contains(ask(d, "info jit"), "translated: 0 blocks, 0 instructions, 0 guest bytes");
+    cpu_step(d->parts.cpu); /* JMP $ */
+    assert_contains(ask(d, "info jit"), "translated: 1 blocks, 1 instructions, 2 guest bytes");
+    translator_destroy(d->parts.cpu);
+}
+
 static void interrupts_of_both_controllers_are_counted(void **state)
 {
     struct desk *d = *state;
@@ -608,6 +624,7 @@ int main(void)
         TEST(media_come_and_go),
         TEST(a_disk_that_is_too_large_does_not_fit_the_floppy_drive),
         TEST(the_board_is_described),
+        TEST(info_jit_counts_what_the_translator_has_done),
         TEST(interrupts_of_both_controllers_are_counted),
         TEST(serial_lines_that_share_an_interrupt_do_not_hide_each_other),
         TEST(reading_the_display_card_leaves_its_latches_alone),

@@ -95,6 +95,8 @@ static void mistakes_are_named(void **state)
         "base=2006-06-17 16:01:21",
         "base=2006-06-17x",
         "base=2006--6-17",
+        "base=-006-06-17",
+        "base=2006-06-17T-1:01:21",
         "base=20060617",
         "base= 2006-06-17",
         "clock=",

@@ -420,6 +420,41 @@ static void settings_commands_complete_with_an_interrupt(void **state)
     assert_int_equal(in(rig, COUNT), 0x00);
 }
 
+static void caches_are_features_that_identify_shows(void **state)
+{
+    static const struct {
+        uint8_t feature;
+        uint16_t bit, expected;
+    } rows[] = {{0x82, 0x20, 0}, {0x02, 0x20, 0x20}, {0x55, 0x40, 0}, {0xaa, 0x40, 0x40}, {0x66, 0x60, 0x60}};
+    struct rig *rig = *state;
+    uint16_t words[256];
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        command_simple(rig, 0xef, rows[i].feature, 0);
+        assert_int_equal(in(rig, STATUS), READY);
+        identify(rig, words);
+        assert_int_equal(words[85] & rows[i].bit, rows[i].expected);
+    }
+    command_simple(rig, 0xef, 0x99, 0);
+    assert_int_equal(in(rig, STATUS), READY | ERR);
+    assert_int_equal(in(rig, ERROR), ABRT);
+}
+
+static void transfer_modes_beyond_the_drive_abort(void **state)
+{
+    static const uint8_t good[] = {0x00, 0x01, 0x08, 0x0c}, bad[] = {0x02, 0x0d, 0x10, 0x20, 0x40, 0x45, 0x80};
+    struct rig *rig = *state; /* without a bus master */
+
+    for (unsigned i = 0; i < sizeof good; i++) {
+        command_simple(rig, 0xef, 0x03, good[i]);
+        assert_int_equal(in(rig, STATUS), READY);
+    }
+    for (unsigned i = 0; i < sizeof bad; i++) {
+        command_simple(rig, 0xef, 0x03, bad[i]);
+        assert_int_equal(in(rig, STATUS), READY | ERR);
+    }
+}
+
 static void buffer_commands_keep_their_sector(void **state)
 {
     struct rig *rig = *state;
@@ -570,6 +605,8 @@ int main(void)
         T(a_readonly_disk_aborts_writes),
         T(unknown_and_dma_commands_abort),
         T(settings_commands_complete_with_an_interrupt),
+        T(caches_are_features_that_identify_shows),
+        T(transfer_modes_beyond_the_drive_abort),
         T(buffer_commands_keep_their_sector),
         T(nien_lets_go_of_the_line),
         T(soft_reset_ends_a_transfer),

@@ -200,9 +200,17 @@ static void state_survives_save_and_load(void **state)
     bus_out(rig->board->bus, 0xcf9, 0x00, 1);
     piix3_reset(rig->piix3);
     assert_false(rig->irq[10]);
+    pci_device_set_intx(&rig->card[0], false);
+    set_route(rig, 2, 7);
+    pci_device_set_intx(&rig->card[1], true);
+    assert_true(rig->irq[7]);
     assert_true(state_load(piix3_state(), rig->piix3, saved, size));
-    set_route(rig, 1, 5); /* the wire is known to be driven, and moves */
+    piix3_after_load(rig->piix3); /* the wires follow */
+    assert_true(rig->irq[10]);
+    assert_false(rig->irq[7]);
+    set_route(rig, 1, 5);
     assert_true(rig->irq[5]);
+    assert_false(rig->irq[10]);
     assert_int_equal(bus_in(rig->board->bus, 0xcf9, 1), 0x02);
     free(saved);
 }
