@@ -5,13 +5,15 @@
 #include <sys/mman.h>
 
 static const uint32_t table_offset[FLAT_TABLES] = {
-    [FLAT_EXEC] = FLAT_OFFSET_EXEC,     [FLAT_READ1] = FLAT_OFFSET_READ1,   [FLAT_READ2] = FLAT_OFFSET_READ2,
-    [FLAT_READ4] = FLAT_OFFSET_READ4,   [FLAT_READ16] = FLAT_OFFSET_READ16, [FLAT_WRITE1] = FLAT_OFFSET_WRITE1,
-    [FLAT_WRITE2] = FLAT_OFFSET_WRITE2, [FLAT_WRITE4] = FLAT_OFFSET_WRITE4, [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
+    [FLAT_EXEC] = FLAT_OFFSET_EXEC,     [FLAT_READ8] = FLAT_OFFSET_READ8,     [FLAT_WRITE8] = FLAT_OFFSET_WRITE8,
+    [FLAT_READ1] = FLAT_OFFSET_READ1,   [FLAT_READ2] = FLAT_OFFSET_READ2,     [FLAT_READ4] = FLAT_OFFSET_READ4,
+    [FLAT_READ16] = FLAT_OFFSET_READ16, [FLAT_WRITE1] = FLAT_OFFSET_WRITE1,   [FLAT_WRITE2] = FLAT_OFFSET_WRITE2,
+    [FLAT_WRITE4] = FLAT_OFFSET_WRITE4, [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
 };
 /* Entries per page, as a shift: one for each residue of the width. */
 static const uint8_t table_shift[FLAT_TABLES] = {
-    [FLAT_READ2] = 1, [FLAT_READ4] = 2, [FLAT_READ16] = 4, [FLAT_WRITE2] = 1, [FLAT_WRITE4] = 2, [FLAT_WRITE16] = 4,
+    [FLAT_READ2] = 1,  [FLAT_READ4] = 2,  [FLAT_READ8] = 3,  [FLAT_WRITE8] = 3,
+    [FLAT_READ16] = 4, [FLAT_WRITE2] = 1, [FLAT_WRITE4] = 2, [FLAT_WRITE16] = 4,
 };
 
 /* More than that between two flushes, and the list is flushed: pages that are dropped and filled again are named anew.
@@ -148,12 +150,13 @@ static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr addre
 
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view)
 {
-    static const uint8_t kind[17] = {[2] = 1, [4] = 2, [16] = 3}; /* 8 and 10 share the table for bytes */
+    static const uint8_t kind[17] = {[2] = 1, [4] = 2, [8] = 3, [16] = 4}; /* 10 uses the table for bytes */
     const struct tlb_entry *e = tlb_slot(mmu, address, view);
+    const unsigned by_alignment = address & (width - 1) ? 0 : kind[width];
 
-    if ((is_write ? e->write_tag : e->read_tag) == (address & ~(lin_addr)0xfff))
-        return enter(mmu, e, address, (is_write ? FLAT_WRITE1 : FLAT_READ1) + kind[width], view) != 0;
-    return false;
+    if ((is_write ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff))
+        return false;
+    return enter(mmu, e, address, (enum flat_table)((is_write ? FLAT_WRITE1 : FLAT_READ1) + by_alignment), view) != 0;
 }
 
 uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)

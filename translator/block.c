@@ -111,20 +111,6 @@ static void unlink_incoming(struct translator *t, struct block *block)
 
 /* ---- life ---- */
 
-static void drop_jump_cache(struct translator *t, const struct block *block)
-{
-    struct x64_jump_cache_entry *cache = t->mode[block->mode].jump_cache;
-    const void *exec = code_memory_exec(&t->memory, block->code);
-
-    /* Indexed by the low 16 bits of EIP, of which the low 12 are known where CS is flat. */
-    for (unsigned high = 0; high < 16; high++) {
-        struct x64_jump_cache_entry *entry = &cache[high << 12 | (block->address & 0xfff)];
-
-        if (entry->exec == exec)
-            *entry = (struct x64_jump_cache_entry){.tag = X64_JUMP_CACHE_NEVER};
-    }
-}
-
 static void block_kill(struct translator *t, struct block *block)
 {
     struct block **at = &t->bucket[block_hash(block->address, block->mode, block->eip)];
@@ -136,7 +122,7 @@ static void block_kill(struct translator *t, struct block *block)
     block->alive = false;
     unlink_incoming(t, block);
     if (block->code)
-        drop_jump_cache(t, block);
+        x64_retire(block->code, &t->entry, (uint32_t)(block->address & 0xfff));
     t->count.killed++;
 }
 
@@ -201,6 +187,19 @@ void block_flush_all(struct translator *t)
     t->count.flushes++;
 }
 
+static unsigned unaligned_index(const struct block *block, unsigned page_offset)
+{
+    const phys_addr at = (block->address & PHYS_PAGE_MASK) | page_offset;
+
+    return (unsigned)(at ^ at >> 16) % UNALIGNED_ENTRIES;
+}
+
+void block_expect_unaligned(struct translator *t, struct block *block, unsigned insn)
+{
+    t->unaligned[unaligned_index(block, block->offset[insn])] = 1;
+    block_kill(t, block);
+}
+
 /* Host code for t->ir. False if an operation has none. */
 static bool emit_block(struct translator *t, struct block *block, bool flat_code, const uint8_t *second_host)
 {
@@ -219,16 +218,23 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .site = t->new_site,
         .link = t->new_link,
         .insn_host = t->insn_host,
+        .unaligned = t->new_unaligned,
     };
-    uint8_t *end = x64_select(&job);
+    uint8_t *end;
+
+    for (unsigned i = 0; i < t->ir.n_insns; i++)
+        t->new_unaligned[i] = t->unaligned[unaligned_index(block, t->ir.offset[i])];
+    end = x64_select(&job);
     uint32_t size = t->links_size;
 
     if (!end || !grow((void **)&t->site, &t->sites_size, t->n_sites, job.n_sites, sizeof *t->site) ||
         !grow((void **)&t->link, &t->links_size, t->n_links, job.n_links, sizeof *t->link) ||
         !grow((void **)&t->link_state, &size, t->n_links, job.n_links, sizeof *t->link_state))
         return false;
-    memcpy(t->site + t->n_sites, t->new_site, job.n_sites * sizeof *t->site);
-    memcpy(t->link + t->n_links, t->new_link, job.n_links * sizeof *t->link);
+    if (job.n_sites)
+        memcpy(t->site + t->n_sites, t->new_site, job.n_sites * sizeof *t->site);
+    if (job.n_links)
+        memcpy(t->link + t->n_links, t->new_link, job.n_links * sizeof *t->link);
     for (uint32_t i = 0; i < job.n_links; i++)
         t->link_state[t->n_links + i] = (struct link_state){NO_LINK, NO_LINK};
     t->n_sites += job.n_sites;
@@ -237,6 +243,8 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     block->code_bytes = (uint32_t)(end - t->code_at);
     block->insn_host = arena_take(t, (block->n_insns + 1) * sizeof *block->insn_host);
     memcpy(block->insn_host, t->insn_host, (block->n_insns + 1) * sizeof *block->insn_host);
+    if (end < t->code_at + X64_RETIRED_BYTES)
+        end = t->code_at + X64_RETIRED_BYTES;
     t->code_at = (uint8_t *)(((uintptr_t)end + 15) & ~(uintptr_t)15);
     t->count.host_bytes += block->code_bytes;
     return true;

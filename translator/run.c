@@ -46,18 +46,18 @@ static const void *leave(struct translator *t)
 }
 
 /* Host code for cpu->eip, NULL if the interpreter must run there. The jump cache knows most of it; what it does not
- * know is entered. Raises #PF. */
-static const void *code_at_eip(struct translator *t)
+ * know is entered. What a retired block sends here must not be served from there. Raises #PF. */
+static const void *code_at_eip(struct translator *t, bool may_be_cached)
 {
     struct cpu *cpu = t->cpu;
     const struct mode_entry *mode = &t->mode[mode_update(t)];
     const bool is_flat = mode->mode.seg[CS] == SEG_CLASS_FLAT && mode->mode.code32;
-    struct x64_jump_cache_entry *entry = &mode->jump_cache[cpu->eip % X64_JUMP_CACHE_ENTRIES];
+    struct x64_jump_cache_entry *entry = &mode->jump_cache[x64_jump_cache_index(cpu->eip)];
     const struct block *block;
     const void *exec;
     uint64_t addend;
 
-    if (is_flat) {
+    if (is_flat && may_be_cached) {
         addend = flat_exec_addend(cpu->translated.flat, cpu->eip);
         if (addend && entry->tag == 0 - (addend + cpu->eip)) {
             cpu->translated.page_eip = cpu->eip & ~0xfffu;
@@ -82,7 +82,7 @@ static const void *go_on(struct translator *t)
 
     if (t->options.no_chain || run_must_attend(t->cpu))
         return leave(t);
-    exec = code_at_eip(t);
+    exec = code_at_eip(t, true);
     if (!exec)
         return leave(t);
     x64_flags_out(t->cpu);
@@ -115,11 +115,18 @@ static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t e
         mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
     else
         mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    /* Code that expects no alignment uses the table for bytes, whatever the address is. */
     return flat_fill(&cpu->mmu, address,
-                     site->is_aligned    ? 16
-                     : site->width == 16 ? 10
-                                         : site->width,
-                     site->is_write, cpu->view);
+                     site->width < 8 || site->is_aligned || site->expects_aligned ? site->width : 10, site->is_write,
+                     cpu->view);
+}
+
+/* An access of 8 or 16 bytes that its block expected to be aligned. */
+static bool is_unaligned(const struct cpu *cpu, const struct x64_site *site)
+{
+    const lin_addr address = site->address == GPR_NONE ? cpu->translated.address : cpu->gpr[site->address];
+
+    return site->expects_aligned && address & (site->width - 1u);
 }
 
 static const void *slow(struct cpu *cpu, const uint8_t *where)
@@ -137,8 +144,12 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     x64_flags_in(cpu);
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
-        if (fill_tables(cpu, &site, eip))
-            return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
+        if (fill_tables(cpu, &site, eip)) {
+            if (!is_unaligned(cpu, &site))
+                return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
+            if (block->alive)
+                block_expect_unaligned(t, block, site.insn);
+        }
     }
     t->count.callouts++;
     if (in->row != ISA_ROW_UD)
@@ -197,7 +208,7 @@ static const void *look_up(struct cpu *cpu)
     x64_flags_in(cpu);
     if (t->options.no_chain)
         return leave(t);
-    exec = code_at_eip(t);
+    exec = code_at_eip(t, false);
     return exec ? exec : leave(t);
 }
 
@@ -213,7 +224,7 @@ static void settle(struct cpu *cpu)
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
-    const void *exec = code_at_eip(t);
+    const void *exec = code_at_eip(t, true);
     void (*enter)(struct cpu *, const void *);
 
     if (!exec) {
@@ -295,6 +306,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translator = t;
     cpu->engine = options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
     cpu->translated.mask2 = 0xfffff001;
+    cpu->translated.mask8 = 0xfffff007;
     cpu->translated.mask16 = 0xfffff00f;
     cpu->translated.mask_offset = 0xfff;
     cpu->translated.mask_x87 = FPU_CW_MASKS;

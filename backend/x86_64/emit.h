@@ -7,6 +7,7 @@
 #ifndef BACKEND_X86_64_EMIT_H
 #define BACKEND_X86_64_EMIT_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -232,6 +233,7 @@ static inline void emit_call_to(struct emit *e, const uint8_t *target)
 /* The displacement at `field` now leads to `target`. */
 static inline void emit_patch8(uint8_t *field, const uint8_t *target)
 {
+    assert(target - (field + 1) == (int8_t)(target - (field + 1))); /* whoever emits keeps within reach */
     *field = (uint8_t)(target - (field + 1));
 }
 static inline void emit_patch32(uint8_t *field, const uint8_t *target)

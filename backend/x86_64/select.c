@@ -66,7 +66,9 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 {
     switch (op->opcode) {
     case IR_MAP:
-        return 56;
+        return s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 70;
+    case IR_UNIT:
+        return 60;
     case IR_DIV:
     case IR_IDIV:
         return 110;
@@ -86,11 +88,11 @@ static void islands_within_reach(struct select *s, const struct ir_op *op)
 {
     uint8_t *over;
 
-    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 10 * s->n_islands + op_room(s, op) < 120)
+    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 18 * s->n_islands + op_room(s, op) < 120)
         return;
-    over = emit_jmp8(&s->e);
+    over = emit_jmp32(&s->e);
     select_islands(s);
-    emit_patch8(over, s->e.at);
+    emit_patch32(over, s->e.at);
 }
 
 /* ---- operands ---- */
@@ -179,15 +181,19 @@ static void select_map(struct select *s, const struct ir_op *op)
 {
     static const struct map_table table[17] = {
         [1] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},  [2] = {FLAT_OFFSET_READ2, FLAT_OFFSET_WRITE2},
-        [4] = {FLAT_OFFSET_READ4, FLAT_OFFSET_WRITE4},  [8] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},
-        [10] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1}, [16] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},
+        [4] = {FLAT_OFFSET_READ4, FLAT_OFFSET_WRITE4},  [8] = {FLAT_OFFSET_READ8, FLAT_OFFSET_WRITE8},
+        [10] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1}, [16] = {FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16},
     };
     struct emit *e = &s->e;
     const bool is_write = op->arg != IR_READ;
     const unsigned class = s->job->mode->seg[op->seg];
     struct map_table t = table[op->width];
-    struct x64_site site = {
-        .kind = X64_SITE_MAP, .insn = op->insn, .width = op->width, .is_write = is_write, .address = GPR_NONE};
+    struct x64_site site = {.kind = X64_SITE_MAP,
+                            .insn = op->insn,
+                            .width = op->width,
+                            .is_write = is_write,
+                            .is_aligned = op->align != 0,
+                            .address = GPR_NONE};
     unsigned address = PLAN_ADDRESS;
 
     if (class == SEG_CLASS_CHECKED) {
@@ -202,10 +208,6 @@ static void select_map(struct select *s, const struct ir_op *op)
         s->map_reg = PLAN_ADDRESS;
         s->map_seg = op->seg;
         return;
-    }
-    if (op->align == 16) {
-        site.is_aligned = true;
-        t = (struct map_table){FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16};
     }
     if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
         address = plan_reg[op->base];
@@ -228,15 +230,18 @@ static void select_map(struct select *s, const struct ir_op *op)
 translate:
     s->map_reg = (uint8_t)address;
     s->map_seg = op->seg;
-    if (op->align == 16) {
-        emit_pext(e, RCX, address, STATE(translated.mask16));
-    } else if (op->width == 1) {
+    site.expects_aligned = !op->align && (op->width == 8 || op->width == 16) && !s->job->unaligned[op->insn];
+    if (op->width == 1) {
         emit_shrx(e, RCX, address, PLAN_STATE);
-    } else if (op->width == 2) {
-        emit_pext(e, RCX, address, STATE(translated.mask2));
     } else if (op->width == 4) {
         emit_pext(e, RCX, address, RM_REG(PLAN_MASK4));
+    } else if (op->width < 4 || op->align || site.expects_aligned) {
+        emit_pext(e, RCX, address,
+                  op->width == 2   ? STATE(translated.mask2)
+                  : op->width == 8 ? STATE(translated.mask8)
+                                   : STATE(translated.mask16));
     } else {
+        t = table[1];
         emit_pext(e, RCX, address, STATE(translated.mask_offset));
         emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width == 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
         select_branch_to_island(s, emit_jrcxz(e), site);

@@ -24,6 +24,15 @@ void x64_unlink_jump(struct x64_link *link)
         memcpy(link->expected, &(uint64_t){NEVER_EXPECTED}, 8);
 }
 
+void x64_retire(uint8_t *code, const struct x64_entry *entry, uint32_t offset)
+{
+    struct emit e = {code};
+
+    emit_mov_load(&e, 4, RDX, STATE(translated.page_eip));
+    emit_lea(&e, 4, RDX, RM_MEM(RDX, (int32_t)offset));
+    emit_jmp_to(&e, entry->lookup);
+}
+
 static void emit_poll(struct select *s, unsigned reg, uint32_t target)
 {
     uint8_t *field;
@@ -147,7 +156,9 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
     emit_shrx(e, RCX, RDX, PLAN_STATE);
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
     emit_lea(e, 8, RAX, RM_SIB(RCX, RDX, 0, 0)); /* not entered: no tag is an EIP alone */
-    emit_movzx(e, RCX, 2, RM_REG(RDX));
+    emit_rorx(e, RCX, RDX, 13);                  /* x64_jump_cache_index() */
+    emit_lea(e, 4, RCX, RM_SIB(RCX, RDX, 0, 0));
+    emit_movzx(e, RCX, 2, RM_REG(RCX));
     emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
     emit_mov_load(e, 8, PLAN_T1, STATE(translated.jump_cache));
     emit_lea(e, 8, PLAN_T1, RM_SIB(PLAN_T1, RCX, 3, 0));

@@ -39,6 +39,7 @@ struct x64_site {
     uint8_t width;   /* MAP */
     uint8_t is_write;
     bool is_aligned; /* MAP: of 16 bytes that must be aligned */
+    bool expects_aligned; /* MAP: of 8 or 16 bytes, which are usually aligned */
     uint8_t address; /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
 };
 
@@ -62,6 +63,7 @@ struct x64_job {
     uint8_t *code, *limit;
     uint32_t block;     /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
+    const bool *unaligned; /* by guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for 4 */
@@ -78,12 +80,21 @@ void x64_link_jump(struct x64_link *link, const uint8_t *code, uintptr_t guest);
 /* Leads it to its stub again. */
 void x64_unlink_jump(struct x64_link *link);
 
-/* Jump look-up from translated code: direct-mapped by the low 16 bits of EIP. */
+/* Jump look-up from translated code: direct-mapped by EIP, flat code only. */
 struct x64_jump_cache_entry {
     uint64_t tag;     /* minus the host address of the guest code; 0 or X64_JUMP_CACHE_NEVER: empty */
     const void *exec;
 };
 #define X64_JUMP_CACHE_ENTRIES 65536u
+static inline unsigned x64_jump_cache_index(uint32_t eip)
+{
+    return (uint16_t)(eip + (eip >> 13 | eip << 19));
+}
+
+/* The block at `code` is dead: whoever still enters it, from a jump cache, looks EIP up again. `offset`: of its first
+ * instruction in the page. */
+void x64_retire(uint8_t *code, const struct x64_entry *entry, uint32_t offset);
+#define X64_RETIRED_BYTES 20u /* no block is shorter */
 /* Where a page is not entered in the tables the tag is compared with minus EIP alone, so 0 would do for EIP 0. */
 #define X64_JUMP_CACHE_NEVER 1u
 /* All empty again. */

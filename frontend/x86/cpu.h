@@ -204,7 +204,7 @@ struct cpu_translated {
     uint64_t x87_loaded;     /* the guest's x87 is in the host's */
     uint64_t scratch;
     uint32_t left_by_poll;   /* the flags are still in `flags` only */
-    uint32_t mask2, mask16, mask_offset; /* for PEXT: page number with the address's low bits; offset in the page */
+    uint32_t mask2, mask8, mask16, mask_offset; /* for PEXT: page number with the address's low bits; offset in the page */
     uint32_t mask_x87;                   /* for PEXT: a control word's exception masks */
     uint32_t x87_note, x87_page;         /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
     const void *flat;        /* softmmu/flat.h: tables of the current view */

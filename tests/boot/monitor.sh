@@ -60,6 +60,7 @@ answers "VM status: running" "info status"
 answers "EIP=" "info registers"
 answers "1234:1111" "info pci"
 answers " 0: " "info irq"
+answers "translated: " "info jit"
 
 # Time stands still while stopped: the BIOS counts ticks at 46C.
 hmp stop

@@ -95,7 +95,6 @@ static void idle_host(void *opaque)
 struct board *board_create(struct fuzz *f)
 {
     struct board *board = calloc(1, sizeof *board);
-    struct cpu_model model;
     struct pc_config config = {.ram_bytes = BOARD_RAM_BYTES,
                                .has_vga = !fuzz_one_in(f, 8),
                                .has_vmport = !fuzz_one_in(f, 8),
@@ -112,9 +111,9 @@ struct board *board_create(struct fuzz *f)
 
     board->fuzz = f;
     board->clock = config.clock = clock_create_fake();
-    if (!cpu_model_parse(&model, "qemu32", error, sizeof error))
+    if (!cpu_model_parse(&board->model, "qemu32", error, sizeof error))
         abort();
-    config.model = &model;
+    config.model = &board->model;
     for (unsigned i = 0; i < PC_SERIAL_LINES; i++) {
         board->serial[i].write = char_write;
         if (i == 0 || fuzz_one_in(f, 2))

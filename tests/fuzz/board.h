@@ -23,6 +23,7 @@ struct board_range {
 
 struct board {
     struct fuzz *fuzz;
+    struct cpu_model model; /* the processor keeps the pointer to it */
     struct pc *pc;
     struct pc_parts parts;
     struct clock *clock;

@@ -203,7 +203,7 @@ static void run(struct tally *tally, uint64_t seed)
         } else {
             access_device(tally, board, &f, device);
         }
-        if (board_serve(board) && fuzz_one_in(&f, 256))
+        if (board_serve(board) && fuzz_one_in(&f, 65536))
             break; /* mostly the machine plays on after its end: nothing stops the guest before the next block */
     }
     tally->n_runs++;
