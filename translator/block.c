@@ -105,7 +105,8 @@ static void unlink_incoming(struct translator *t, struct block *block)
         const uint32_t number = block->incoming;
 
         forget_link(t, number);
-        x64_unlink_jump(&t->link[number]);
+        if (t->block[t->link[number].block]->alive) /* a retired one holds other code there */
+            x64_unlink_jump(&t->link[number]);
     }
 }
 

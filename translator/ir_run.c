@@ -115,10 +115,12 @@ static bool map(struct run *r, const struct ir_op *op)
     const lin_addr address = r->cpu->seg[op->seg].base + offset;
     const struct tlb_entry *e = tlb_slot(&r->cpu->mmu, address, r->cpu->view);
     const uint32_t tag = op->arg == IR_READ ? e->read_tag : e->write_tag;
+    const struct segment *seg = &r->cpu->seg[op->seg];
+    const uint32_t end = op->arg == IR_READ ? seg->fast_read_end : seg->fast_write_end;
 
     if (offset > (op->addr16 ? 0xffffu : 0xffffffffu) - last) /* wraps within the segment */
         return false;
-    if (offset >= (op->arg == IR_READ ? r->cpu->seg[op->seg].fast_read_end : r->cpu->seg[op->seg].fast_write_end))
+    if (!end || (seg->limit != 0xffffffff && offset >= end))
         return false;
     if (op->align && address & (op->align - 1u))
         return false;

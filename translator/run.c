@@ -145,8 +145,9 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
         if (fill_tables(cpu, &site, eip)) {
-            if (!is_unaligned(cpu, &site))
-                return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
+            if (!is_unaligned(cpu, &site)) /* the walk may have written to a table that lies in this very page */
+                return block->alive ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn])
+                                    : go_on(t);
             if (block->alive)
                 block_expect_unaligned(t, block, site.insn);
         }
@@ -206,10 +207,8 @@ static const void *look_up(struct cpu *cpu)
 
     t->count.lookups++;
     x64_flags_in(cpu);
-    if (t->options.no_chain)
-        return leave(t);
-    exec = code_at_eip(t, false);
-    return exec ? exec : leave(t);
+    exec = code_at_eip(t, false); /* also puts it in the place of a retired block */
+    return exec && !t->options.no_chain ? exec : leave(t);
 }
 
 /* ---- called by the run loop ---- */

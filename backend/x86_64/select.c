@@ -230,7 +230,7 @@ static void select_map(struct select *s, const struct ir_op *op)
 translate:
     s->map_reg = (uint8_t)address;
     s->map_seg = op->seg;
-    site.expects_aligned = !op->align && (op->width == 8 || op->width == 16) && !s->job->unaligned[op->insn];
+    site.expects_aligned = !op->align && (op->width == 8 || op->width == 16) && !(s->job->unaligned && s->job->unaligned[op->insn]);
     if (op->width == 1) {
         emit_shrx(e, RCX, address, PLAN_STATE);
     } else if (op->width == 4) {

@@ -63,7 +63,7 @@ struct x64_job {
     uint8_t *code, *limit;
     uint32_t block;     /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
-    const bool *unaligned; /* by guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
+    const bool *unaligned; /* NULL: none. By guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for 4 */

@@ -57,8 +57,8 @@ static const unsigned integer_ids[] = {
 /* Beside these, the trampolines save what C code wants saved. */
 static const unsigned trampoline_ids[] = {X86_INS_PUSH, X86_INS_POP, X86_INS_RET, X86_INS_MOVAPS, X86_INS_MOVUPS};
 
-/* Of the x87, MMX and SSE units, a block may hold the guest's own instruction and what Capstone's groups have, but none of
- * these. */
+/* Of the x87, MMX and SSE units, a block may hold the guest's own instruction and what Capstone's groups have, but none
+ * of these. */
 static const unsigned refused_unit_ids[] = {
     X86_INS_FNSTENV, X86_INS_FLDENV,    X86_INS_FNSAVE,  X86_INS_FRSTOR,  X86_INS_FXSAVE,   X86_INS_FXSAVE64,
     X86_INS_FXRSTOR, X86_INS_FXRSTOR64, X86_INS_LDMXCSR, X86_INS_STMXCSR, X86_INS_MASKMOVQ, X86_INS_MASKMOVDQU,
@@ -292,6 +292,7 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
         .site = t->new_site,
         .link = t->new_link,
         .insn_host = t->insn_host,
+        .unaligned = t->new_unaligned,
     };
     const uint8_t *end = x64_select(&job);
 
@@ -344,17 +345,20 @@ static unsigned check_one(struct sweep *s, const uint8_t *bytes, unsigned avail,
         s->n_lowered++;
         check_guest(s);
     }
-    len = emit(s, &s->place[0], flat ? 0x00400000 : 0x8000, second_page);
-    if (!len) { /* interpreted: the backend has no code for some unit instructions */
-        assert_true(has_unit(&t->ir));
-        s->n_no_code++;
-        return s->n_bytes;
+    for (unsigned is_unaligned = 0; is_unaligned <= has_unit(&t->ir); is_unaligned++) {
+        t->new_unaligned[0] = is_unaligned; /* what has been seen of its operand */
+        len = emit(s, &s->place[0], flat ? 0x00400000 : 0x8000, second_page);
+        if (!len) { /* interpreted: the backend has no code for some unit instructions */
+            assert_true(has_unit(&t->ir));
+            s->n_no_code++;
+            return s->n_bytes;
+        }
+        other = emit(s, &s->place[1], flat ? 0xc1234000 : 0x8000, second_page);
+        if (other != len || memcmp(s->place[0].code, s->place[1].code, len))
+            refuse(s, "the host code depends on the linear address, or on its own", NULL);
+        if (see(s, hash_code(s->place[0].code, len)))
+            check_code(s, &s->place[0], len);
     }
-    other = emit(s, &s->place[1], flat ? 0xc1234000 : 0x8000, second_page);
-    if (other != len || memcmp(s->place[0].code, s->place[1].code, len))
-        refuse(s, "the host code depends on the linear address, or on its own", NULL);
-    if (see(s, hash_code(s->place[0].code, len)))
-        check_code(s, &s->place[0], len);
     return s->n_bytes;
 }
 
@@ -407,7 +411,7 @@ static void check_opcode(struct sweep *s, unsigned prefix, unsigned map, unsigne
     {                                                                                                                  \
         class, class, class, class, class, class                                                                       \
     }
-#define ALL_64K .seg = ALL_SEGMENTS(SEG_CLASS_64K), .x87_native = true, .sse_native = true
+#define ALL_64K .seg = ALL_SEGMENTS(SEG_CLASS_64K), .forward = true, .x87_native = true, .sse_native = true
 
 static const struct x86_mode real_modes[] = {{ALL_64K}};
 static const struct x86_mode v86_modes[] = {
@@ -420,13 +424,19 @@ static const struct x86_mode pm16_modes[] = {
     {.protected_mode = true, .cpl = 3, .iopl = 0, ALL_64K},
     {.protected_mode = true, .cpl = 3, .iopl = 3, .seg = ALL_SEGMENTS(SEG_CLASS_64K)}, /* no unit */
 };
-#define FLAT_32                                                                                                        \
-    .code32 = true, .stack32 = true, .protected_mode = true, .seg[FS] = SEG_CLASS_BASED, .seg[GS] = SEG_CLASS_OTHER
+#define FLAT_32 .code32 = true, .stack32 = true, .protected_mode = true, .seg[FS] = SEG_CLASS_BASED, .forward = true
 static const struct x86_mode pm32_modes[] = {
     {FLAT_32, .cpl = 0, .iopl = 0, .x87_native = true, .sse_native = true},
     {FLAT_32, .cpl = 0, .iopl = 3, .x87_native = true, .sse_native = true},
     {FLAT_32, .cpl = 3, .iopl = 0, .x87_native = true, .sse_native = true},
     {FLAT_32, .cpl = 3, .iopl = 3}, /* no unit */
+    {.code32 = true,
+     .stack32 = true,
+     .protected_mode = true,
+     .seg = ALL_SEGMENTS(SEG_CLASS_CHECKED),
+     .forward = true,
+     .x87_native = true,
+     .sse_native = true},
 };
 static const struct {
     const char *name;

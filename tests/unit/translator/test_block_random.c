@@ -57,7 +57,7 @@ static const struct {
     {DATA + 8, 0x1ffff, TEST_DATA},
     {DATA, 0x007f, TEST_DATA},
 };
-enum { DATA_KINDS = sizeof data_kinds / sizeof data_kinds[0], NULL_KIND = DATA_KINDS };
+enum { DATA_KINDS = sizeof data_kinds / sizeof data_kinds[0], NULL_KIND = DATA_KINDS, STACK_16 = 4 };
 
 static void load(struct machine *m, unsigned seg, unsigned kind)
 {
@@ -125,7 +125,7 @@ static bool is_code32(const struct scene *s)
 
 static void choose_scene(struct rng *r, struct scene *s)
 {
-    static const unsigned stacks[] = {0, 0, 3, 4, 5, 9};
+    static const unsigned stacks[] = {0, 0, 3, STACK_16, 5, 9};
 
     s->code = below(r, 3) ? below(r, CODE_KINDS) : FLAT_32;
     s->cpl = s->code == V86_16 ? 3 : below(r, 3) ? 3 : 0;
@@ -407,7 +407,6 @@ static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *ou
 {
     const unsigned insns = 1 + below(r, 24);
     unsigned n = 0;
-    uint8_t *skip = NULL;
 
     for (unsigned i = 0; i < insns; i++) {
         struct insn in;
@@ -425,9 +424,7 @@ static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *ou
         }
         if (jump)
             *jump = (uint8_t)(out + n - (jump + 1));
-        skip = jump;
     }
-    (void)skip;
     out[n++] = 0xf4;
     return n;
 }
@@ -453,6 +450,8 @@ static void choose_start(struct rng *r, const struct scene *s, struct start *sta
             start->gpr[i] = choose_offset(r, s);
         }
     start->gpr[ESP] = s->code == V86_16 || (s->cpl && s->stack) ? 0x1800 + below(r, 0x1000) : STACK3 - below(r, 64);
+    if (s->code == V86_16 || (s->cpl && s->stack == STACK_16))
+        start->gpr[ESP] |= rnd(r) << 16; /* SP alone counts */
     start->eflags = rnd(r) & (EFLAGS_OSZAPC | EFLAGS_DF);
     start->fill = rnd(r);
 }
