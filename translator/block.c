@@ -219,6 +219,7 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .site = t->new_site,
         .link = t->new_link,
         .insn_host = t->insn_host,
+        .insn = t->scan,
         .unaligned = t->new_unaligned,
     };
     uint8_t *end;

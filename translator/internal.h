@@ -101,7 +101,7 @@ struct translator {
     uint32_t insn_host[IR_MAX_INSNS + 1];
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];
-    /* By a hash of the instruction's physical address: its 8- or 16-byte access was not aligned once, so blocks expect
+    /* By a hash of the instruction's physical address: its access was not aligned once, so blocks expect
      * that of it. A collision costs a little speed. */
     uint8_t unaligned[UNALIGNED_ENTRIES];
     bool new_unaligned[IR_MAX_INSNS]; /* of the block being translated */
@@ -135,7 +135,7 @@ void block_flush_all(struct translator *t);
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);
 void block_link(struct translator *t, uint32_t link, struct block *to);
-/* The block's instruction made an unaligned access of 8 or 16 bytes: it is translated anew, for that. */
+/* The block's instruction made an unaligned access: it is translated anew, for that. */
 void block_expect_unaligned(struct translator *t, struct block *block, unsigned insn);
 
 #endif

@@ -108,9 +108,19 @@ static const char *trampoline_name(const struct x64_entry *entry, const uint8_t 
         const char *name;
         const uint8_t *address;
     } names[] = {
-        {"slow", entry->slow},         {"link", entry->link},         {"lookup", entry->lookup},
-        {"load_sse", entry->load_sse}, {"load_x87", entry->load_x87}, {"leave", entry->leave},
+        {"slow", entry->slow},
+        {"link", entry->link},
+        {"lookup", entry->lookup},
+        {"load_sse", entry->load_sse},
+        {"load_x87", entry->load_x87},
+        {"leave", entry->leave},
         {"done", entry->done},
+        {"rep_movsb", entry->rep_movs[0]},
+        {"rep_movsw", entry->rep_movs[1]},
+        {"rep_movsd", entry->rep_movs[2]},
+        {"rep_stosb", entry->rep_stos[0]},
+        {"rep_stosw", entry->rep_stos[1]},
+        {"rep_stosd", entry->rep_stos[2]},
     };
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)

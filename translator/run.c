@@ -97,15 +97,27 @@ static uint32_t number_behind(const uint8_t *site)
     return number;
 }
 
-/* Enters the translation for an access into the tables, if it is plain; true if the access may be tried again. Raises
+static lin_addr site_address(const struct cpu *cpu, const struct x64_site *site)
+{
+    return site->address == GPR_NONE ? cpu->translated.address : cpu->gpr[site->address];
+}
+
+/* An access that its block expected to be aligned, and is not, and need not be. */
+static bool is_unaligned(const struct cpu *cpu, const struct x64_site *site)
+{
+    return site->expects_aligned && site->may_relax && site_address(cpu, site) & (site->width - 1u);
+}
+
+/* Enters the translation for an access into the table that its code looks in; true if it may be tried again. Raises
  * #PF. */
 static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t eip)
 {
-    const lin_addr address = site->address == GPR_NONE ? cpu->translated.address : cpu->gpr[site->address];
+    const lin_addr address = site_address(cpu, site);
+    const bool wants_alignment = site->expects_aligned || site->is_aligned;
+    /* Code that expects nothing takes what is near the end of a page for crossing it (select.c). */
+    const unsigned room = wants_alignment || site->width == 1 ? site->width : site->width > 8 ? 16 : 8;
 
-    /* The tables for 8 bytes and for more know whether so many fit into the page. */
-    if ((address & 0xfff) + (site->width > 8 ? 16 : site->width) > PHYS_PAGE_SIZE ||
-        (site->is_aligned && address & 15) || (site->width <= 4 && address & (site->width - 1u)))
+    if (wants_alignment ? address & (site->width - 1u) : (address & 0xfff) + room > PHYS_PAGE_SIZE)
         return false;
     cpu->eip = eip; /* for the fault */
     cpu->insn = cpu->code->single;
@@ -115,18 +127,7 @@ static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t e
         mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
     else
         mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
-    /* Code that expects no alignment uses the table for bytes, whatever the address is. */
-    return flat_fill(&cpu->mmu, address,
-                     site->width < 8 || site->is_aligned || site->expects_aligned ? site->width : 10, site->is_write,
-                     cpu->view);
-}
-
-/* An access of 8 or 16 bytes that its block expected to be aligned. */
-static bool is_unaligned(const struct cpu *cpu, const struct x64_site *site)
-{
-    const lin_addr address = site->address == GPR_NONE ? cpu->translated.address : cpu->gpr[site->address];
-
-    return site->expects_aligned && address & (site->width - 1u);
+    return flat_fill(&cpu->mmu, address, wants_alignment ? site->width : 1, site->is_write, cpu->view);
 }
 
 static const void *slow(struct cpu *cpu, const uint8_t *where)
@@ -144,13 +145,10 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     x64_flags_in(cpu);
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
-        if (fill_tables(cpu, &site, eip)) {
-            if (!is_unaligned(cpu, &site)) /* the walk may have written to a table that lies in this very page */
-                return block->alive ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn])
-                                    : go_on(t);
-            if (block->alive)
-                block_expect_unaligned(t, block, site.insn);
-        }
+        if (fill_tables(cpu, &site, eip))
+            return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
+        if (is_unaligned(cpu, &site) && block->alive)
+            block_expect_unaligned(t, block, site.insn);
     }
     t->count.callouts++;
     if (in->row != ISA_ROW_UD)
@@ -160,7 +158,12 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         x64_store_x87(cpu);
         had_x87 = true;
     }
+    const lin_addr source = cpu->seg[in->seg].base + cpu->gpr[ESI], target = cpu->seg[ES].base + cpu->gpr[EDI];
     goes_on = callout_run(cpu, in, eip);
+    if (in->rep) { /* so that next time the host's string instructions find their pages */
+        flat_fill(&cpu->mmu, source, 1, false, cpu->view);
+        flat_fill(&cpu->mmu, target, 1, true, cpu->view);
+    }
     /* A jump to the instruction behind it ends its block all the same; so does a control word that unmasks something.
      */
     if (in->row == ISA_ROW_UD || isa_table[in->row].ends != ENDS_NEXT ||

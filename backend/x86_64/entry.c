@@ -155,7 +155,7 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     for (unsigned i = n; i-- > 0;)
         push_or_pop(&e, 0x58, callee_saved[i]);
     emit8(&e, 0xc3);
-    return e.at;
+    return x64_emit_strings(e.at, out);
 }
 
 /* translated.flags: AL = OF, AH = SF ZF 0 AF 0 PF 1 CF, as SETO and LAHF leave them. */

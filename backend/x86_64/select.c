@@ -7,6 +7,7 @@
  */
 #include "backend/x86_64/select.h"
 
+#include "frontend/x86/isa.h"
 #include "softmmu/flat.h"
 
 /* ---- islands ---- */
@@ -230,20 +231,24 @@ static void select_map(struct select *s, const struct ir_op *op)
 translate:
     s->map_reg = (uint8_t)address;
     s->map_seg = op->seg;
-    site.expects_aligned = !op->align && (op->width == 8 || op->width == 16) && !(s->job->unaligned && s->job->unaligned[op->insn]);
+    /* An unaligned access may wrap in a segment of 64 KiB without leaving its page: there it stays the interpreter's.
+     */
+    site.may_relax = op->width != 1 && op->width != 10 && !op->align &&
+                     (class == SEG_CLASS_CHECKED || (class == SEG_CLASS_FLAT && !op->addr16));
+    site.expects_aligned = op->width != 1 && op->width != 10 && !op->align &&
+                           !(site.may_relax && s->job->unaligned && s->job->unaligned[op->insn]);
     if (op->width == 1) {
         emit_shrx(e, RCX, address, PLAN_STATE);
-    } else if (op->width == 4) {
-        emit_pext(e, RCX, address, RM_REG(PLAN_MASK4));
-    } else if (op->width < 4 || op->align || site.expects_aligned) {
+    } else if (op->align || site.expects_aligned) {
         emit_pext(e, RCX, address,
-                  op->width == 2   ? STATE(translated.mask2)
+                  op->width == 4   ? RM_REG(PLAN_MASK4)
+                  : op->width == 2 ? STATE(translated.mask2)
                   : op->width == 8 ? STATE(translated.mask8)
                                    : STATE(translated.mask16));
     } else {
         t = table[1];
         emit_pext(e, RCX, address, STATE(translated.mask_offset));
-        emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width == 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
+        emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width <= 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
         select_branch_to_island(s, emit_jrcxz(e), site);
         emit_shrx(e, RCX, address, PLAN_STATE);
     }
@@ -594,6 +599,36 @@ static void select_eip(struct select *s, const struct ir_op *op)
         emit_movzx(&s->e, plan_reg[op->dst], 2, RM_REG(plan_reg[op->dst]));
 }
 
+/* REP MOVS and REP STOS first try to do without the interpreter. */
+static const uint8_t *string_routine(const struct select *s, const struct insn *in)
+{
+    const struct x86_mode *mode = s->job->mode;
+    const struct isa_row *row;
+
+    if (!in || in->row == ISA_ROW_UD || in->rep == REP_NONE || !mode->forward || in->addr_mask != 0xffffffff ||
+        mode->seg[ES] != SEG_CLASS_FLAT)
+        return NULL;
+    row = &isa_table[in->row];
+    if (row->map != MAP_1B)
+        return NULL;
+    if ((row->opcode & 0xfe) == 0xa4 && mode->seg[in->seg] == SEG_CLASS_FLAT)
+        return s->job->entry->rep_movs[in->width];
+    return (row->opcode & 0xfe) == 0xaa ? s->job->entry->rep_stos[in->width] : NULL;
+}
+
+static void select_callout(struct select *s, const struct ir_op *op)
+{
+    const struct x64_site site = {.kind = X64_SITE_CALLOUT, .insn = op->insn};
+    const uint8_t *routine = string_routine(s, s->job->insn ? &s->job->insn[op->insn] : NULL);
+
+    if (!routine) {
+        select_slow_call(s, site);
+        return;
+    }
+    emit_call_to(&s->e, routine);
+    select_branch_to_island(s, emit_jrcxz(&s->e), site);
+}
+
 /* False if the operation is unknown. */
 static bool select_op(struct select *s, const struct ir_op *op)
 {
@@ -764,7 +799,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
     case IR_UNIT:
         return select_unit(s, op);
     case IR_CALLOUT:
-        select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+        select_callout(s, op);
         break;
     case IR_CALLOUT_END:
         select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "frontend/x86/cpu.h"
+#include "frontend/x86/insn.h"
 #include "frontend/x86/lower.h"
 #include "translator/ir.h"
 
@@ -23,13 +24,16 @@ struct x64_entry {
     uint8_t *link;   /* the same with a link number */
     uint8_t *lookup; /* EDX: EIP to go on at */
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
+    uint8_t *rep_movs[3], *rep_stos[3]; /* called, by enum interp_width: RCX is 0 if nothing was done (entry_string.c) */
     uint8_t *leave;  /* EDX: EIP; back to the run loop */
     uint8_t *done;   /* all state is in struct cpu: back to the run loop */
     uint8_t *enter;  /* C function: void (struct cpu *, const void *exec_code) */
 };
 /* Writes them at `code`; returns the first byte behind them. */
 uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
-#define X64_ENTRY_BYTES 2048u
+/* Its part for repeated strings. */
+uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
+#define X64_ENTRY_BYTES 4096u
 
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
 enum x64_site_kind { X64_SITE_MAP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
@@ -39,7 +43,8 @@ struct x64_site {
     uint8_t width;   /* MAP */
     uint8_t is_write;
     bool is_aligned; /* MAP: of 16 bytes that must be aligned */
-    bool expects_aligned; /* MAP: of 8 or 16 bytes, which are usually aligned */
+    bool may_relax;       /* MAP: may be emitted anew to expect no alignment */
+    bool expects_aligned; /* MAP: as most are */
     uint8_t address; /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
 };
 
@@ -63,6 +68,7 @@ struct x64_job {
     uint8_t *code, *limit;
     uint32_t block;     /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
+    const struct insn *insn; /* the guest instructions */
     const bool *unaligned; /* NULL: none. By guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */

@@ -55,7 +55,9 @@ static const unsigned integer_ids[] = {
     X86_INS_JG};
 
 /* Beside these, the trampolines save what C code wants saved. */
-static const unsigned trampoline_ids[] = {X86_INS_PUSH, X86_INS_POP, X86_INS_RET, X86_INS_MOVAPS, X86_INS_MOVUPS};
+static const unsigned trampoline_ids[] = {
+    X86_INS_PUSH,  X86_INS_POP,   X86_INS_RET,   X86_INS_MOVAPS, X86_INS_MOVUPS, /* and move strings */
+    X86_INS_MOVSB, X86_INS_MOVSW, X86_INS_MOVSD, X86_INS_STOSB,  X86_INS_STOSW,  X86_INS_STOSD};
 
 /* Of the x87, MMX and SSE units, a block may hold the guest's own instruction and what Capstone's groups have, but none
  * of these. */
@@ -203,6 +205,15 @@ static bool is_branch(const cs_insn *insn)
     return insn->id == X86_INS_JMP || insn->id == X86_INS_JRCXZ || (insn->id >= X86_INS_JAE && insn->id <= X86_INS_JS);
 }
 
+/* Trampolines that a block calls and that return to it, with no data behind the call. */
+static bool is_routine(const struct x64_entry *entry, uint64_t to)
+{
+    for (unsigned width = 0; width < WIDTHS; width++)
+        if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width])
+            return true;
+    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87;
+}
+
 /* Looks through [code, code + len): instructions, and branches that lead to one of them or to a trampoline. */
 static void check_code(struct sweep *s, const struct place *p, size_t len)
 {
@@ -232,7 +243,7 @@ static void check_code(struct sweep *s, const struct place *p, size_t len)
 
             if (to == (uintptr_t)p->entry.slow || to == (uintptr_t)p->entry.link)
                 at += DATA_BEHIND_CALL;
-            else if (to != (uintptr_t)p->entry.load_sse && to != (uintptr_t)p->entry.load_x87)
+            else if (!is_routine(&p->entry, to))
                 refuse(s, "a call of something else than a trampoline", insn);
         } else if (is_branch(insn)) {
             if (op->type == X86_OP_IMM) {
@@ -292,6 +303,7 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
         .site = t->new_site,
         .link = t->new_link,
         .insn_host = t->insn_host,
+        .insn = t->scan,
         .unaligned = t->new_unaligned,
     };
     const uint8_t *end = x64_select(&job);

@@ -403,6 +403,22 @@ static unsigned choose_insn(struct rng *r, const struct scene *s, uint8_t *out, 
     }
 }
 
+/* mov ecx, count; rep movs or rep stos, of a length that the data has room for, or that is too long. */
+static unsigned choose_repeated(struct rng *r, const struct scene *s, uint8_t *out)
+{
+    const uint32_t count = below(r, 3) ? below(r, 64) : below(r, 0x1200);
+    unsigned n = 0;
+
+    out[n++] = 0xb9;
+    memcpy(out + n, &count, 4);
+    n += is_code32(s) ? 4 : 2;
+    if (below(r, 4) == 0)
+        out[n++] = 0x66;
+    out[n++] = 0xf3;
+    out[n++] = (uint8_t[]){0xa4, 0xa5, 0xaa, 0xab}[below(r, 4)];
+    return n;
+}
+
 static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *out, uint32_t features)
 {
     const unsigned insns = 1 + below(r, 24);
@@ -416,6 +432,8 @@ static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *ou
             out[n++] = (uint8_t)(below(r, 4) ? 0x70 + below(r, 16) : below(r, 2) ? 0xe2 : 0xe3);
             jump = &out[n++];
         }
+        if (below(r, 10) == 0)
+            n += choose_repeated(r, s, out + n);
         n += choose_insn(r, s, out + n, features, &in);
         if (in.row == ISA_ROW_UD || isa_table[in.row].flags_undefined) { /* cmp eax, imm */
             out[n++] = 0x3d;
