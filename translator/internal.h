@@ -88,6 +88,9 @@ struct translator {
     struct translated_page *page_bucket[PAGE_BUCKETS];
     uint8_t *arena; /* blocks and what they point to, until everything is flushed */
     size_t arena_used;
+    /* Arrays of n instructions that dead blocks left, each beginning with the address of the next: code that modifies
+     * itself would fill the arena with them. */
+    struct insn *free_insns[IR_MAX_INSNS + 1];
     struct block **block;
     uint32_t n_blocks, blocks_size;
     struct x64_site *site;

@@ -5,48 +5,59 @@
 #include "frontend/x86/simd.h"
 #include "translator/internal.h"
 
-static enum x86_seg_class classify_segment(const struct segment *seg, bool is_code)
+/* Where each part of struct x86_mode lies in a key. */
+enum {
+    KEY_CODE32,
+    KEY_STACK32,
+    KEY_PROTECTED,
+    KEY_V86,
+    KEY_CPL,
+    KEY_IOPL = KEY_CPL + 2,
+    KEY_X87 = KEY_IOPL + 2,
+    KEY_SSE,
+    KEY_FORWARD,
+    KEY_SEG,
+    KEY_SEG_BITS = 3,
+};
+
+static uint64_t mode_key(const struct cpu *cpu)
 {
-    if (!seg->fast_read_end)
-        return SEG_CLASS_OTHER;
-    if (!is_code && !seg->fast_write_end)
-        return SEG_CLASS_CHECKED;
-    if (seg->limit == 0xffffffff)
-        return seg->base ? SEG_CLASS_BASED : SEG_CLASS_FLAT;
-    return seg->limit >= 0xffff && !(seg->base & 15) ? SEG_CLASS_64K : SEG_CLASS_CHECKED;
+    const bool unit = !(cpu->cr0 & (CR0_EM | CR0_TS));
+    const bool x87 = unit && !(~cpu->fpu.control & FPU_CW_MASKS) && !(cpu->fpu.status & FPU_SW_ES);
+    const bool sse = unit && (cpu->cr4 & CR4_OSFXSR) && (cpu->fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
+    uint64_t key = (uint64_t)cpu_code32(cpu) << KEY_CODE32 | (uint64_t)cpu_stack32(cpu) << KEY_STACK32 |
+                   (uint64_t)cpu_is_pm(cpu) << KEY_PROTECTED | (uint64_t)cpu_is_v86(cpu) << KEY_V86 |
+                   (uint64_t)cpu->cpl << KEY_CPL | (uint64_t)cpu_iopl(cpu) << KEY_IOPL | (uint64_t)x87 << KEY_X87 |
+                   (uint64_t)sse << KEY_SSE | (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD;
+
+    for (unsigned i = 0; i < SREGS; i++)
+        key |= (uint64_t)cpu->seg[i].access << (KEY_SEG + KEY_SEG_BITS * i);
+    return key;
 }
 
-static uint64_t mode_key(const struct cpu *cpu, struct x86_mode *mode)
+static struct x86_mode mode_of_key(uint64_t key)
 {
-    const uint32_t x87_unmasked = ~cpu->fpu.control & FPU_CW_MASKS;
-    uint64_t key;
-
-    *mode = (struct x86_mode){
-        .code32 = cpu_code32(cpu),
-        .stack32 = cpu_stack32(cpu),
-        .protected_mode = cpu_is_pm(cpu),
-        .v86 = cpu_is_v86(cpu),
-        .cpl = cpu->cpl,
-        .iopl = (uint8_t)cpu_iopl(cpu),
-        .forward = !(cpu->eflags & EFLAGS_DF),
-        .x87_native = !(cpu->cr0 & (CR0_EM | CR0_TS)) && !x87_unmasked && !(cpu->fpu.status & FPU_SW_ES),
-        .sse_native =
-            !(cpu->cr0 & (CR0_EM | CR0_TS)) && (cpu->cr4 & CR4_OSFXSR) && (cpu->fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS,
+    struct x86_mode mode = {
+        .code32 = key >> KEY_CODE32 & 1,
+        .stack32 = key >> KEY_STACK32 & 1,
+        .protected_mode = key >> KEY_PROTECTED & 1,
+        .v86 = key >> KEY_V86 & 1,
+        .cpl = key >> KEY_CPL & 3,
+        .iopl = key >> KEY_IOPL & 3,
+        .x87_native = key >> KEY_X87 & 1,
+        .sse_native = key >> KEY_SSE & 1,
+        .forward = key >> KEY_FORWARD & 1,
     };
-    key = mode->code32 | mode->stack32 << 1 | mode->protected_mode << 2 | mode->v86 << 3 | mode->cpl << 4 |
-          mode->iopl << 6 | mode->x87_native << 8 | mode->sse_native << 9 | mode->forward << 10;
-    for (unsigned i = 0; i < SREGS; i++) {
-        mode->seg[i] = classify_segment(&cpu->seg[i], i == CS);
-        key |= (uint64_t)mode->seg[i] << (11 + 3 * i);
-    }
-    return key;
+
+    for (unsigned i = 0; i < SREGS; i++)
+        mode.seg[i] = key >> (KEY_SEG + KEY_SEG_BITS * i) & ((1 << KEY_SEG_BITS) - 1);
+    return mode;
 }
 
 uint32_t mode_update(struct translator *t)
 {
     struct cpu *cpu = t->cpu;
-    struct x86_mode mode;
-    const uint64_t key = mode_key(cpu, &mode);
+    const uint64_t key = mode_key(cpu);
     uint32_t i = t->current_mode;
 
     cpu->translated.flat = flat_base(cpu->mmu.flat, cpu->view);
@@ -60,7 +71,7 @@ uint32_t mode_update(struct translator *t)
             t->n_modes = i = 0;
         }
         t->mode[i].key = key;
-        t->mode[i].mode = mode;
+        t->mode[i].mode = mode_of_key(key);
         if (!t->mode[i].jump_cache) {
             t->mode[i].jump_cache = calloc(X64_JUMP_CACHE_ENTRIES, sizeof *t->mode[i].jump_cache);
             t->mode[i].jump_cache[0].tag = X64_JUMP_CACHE_NEVER;

@@ -138,7 +138,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     const struct insn *in = &block->insn[site.insn];
     const uint64_t flushes = t->count.flushes;
     uint32_t eip = cpu->translated.page_eip + block->offset[site.insn];
-    bool goes_on, had_x87 = false;
+    bool goes_on, had_x87 = false, relax = false;
 
     if (block->code16)
         eip &= 0xffff;
@@ -147,8 +147,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         t->count.misses++;
         if (fill_tables(cpu, &site, eip))
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
-        if (is_unaligned(cpu, &site) && block->alive)
-            block_expect_unaligned(t, block, site.insn);
+        relax = is_unaligned(cpu, &site);
     }
     t->count.callouts++;
     if (in->row != ISA_ROW_UD)
@@ -160,6 +159,8 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     }
     const lin_addr source = cpu->seg[in->seg].base + cpu->gpr[ESI], target = cpu->seg[ES].base + cpu->gpr[EDI];
     goes_on = callout_run(cpu, in, eip);
+    if (relax && block->alive)
+        block_expect_unaligned(t, block, site.insn);
     if (in->rep) { /* so that next time the host's string instructions find their pages */
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);

@@ -93,6 +93,16 @@ enum segment_ar {
 };
 #define AR_DPL_SHIFT 5
 
+/* How accesses through a segment register are done in a block. Part of a translated block's key. */
+enum x86_seg_class {
+    SEG_CLASS_FLAT,   /* base 0, 4 GiB, readable and writable (CS: readable): nothing to add, nothing to check */
+    SEG_CLASS_BASED,  /* any base, limit ffffffff, readable and writable: the base is added */
+    SEG_CLASS_64K,    /* base a multiple of 16, limit at least ffff, readable and writable: 16-bit offsets need no check
+                         but for accesses that wrap at 64 KiB, which are never aligned */
+    SEG_CLASS_CHECKED, /* short or read-only: the offset is compared with the segment's fast end (struct segment) */
+    SEG_CLASS_OTHER,  /* null, expand-down, alignment checked: every access is the interpreter's */
+};
+
 struct segment {
     uint16_t selector;
     uint16_t ar;    /* enum segment_ar; 0 (not present) for a null selector */
@@ -102,6 +112,7 @@ struct segment {
      * while offset < fast_read_end (fast_write_end for stores). 0 sends every access to the full check. */
     uint32_t fast_read_end;
     uint32_t fast_write_end;
+    uint8_t access; /* enum x86_seg_class */
 };
 
 struct table_register { /* GDTR, IDTR */

@@ -8,22 +8,12 @@
 #include "frontend/x86/insn.h"
 #include "translator/ir.h"
 
-/* How accesses through a segment register are done in a block. Part of the block's key. */
-enum x86_seg_class {
-    SEG_CLASS_FLAT,   /* base 0, 4 GiB, readable and writable (CS: readable): nothing to add, nothing to check */
-    SEG_CLASS_BASED,  /* any base, limit ffffffff, readable and writable: the base is added */
-    SEG_CLASS_64K,    /* base a multiple of 16, limit at least ffff, readable and writable: 16-bit offsets need no check
-                         but for accesses that wrap at 64 KiB, which are never aligned */
-    SEG_CLASS_CHECKED, /* short or read-only: the offset is compared with the segment's fast end (struct segment) */
-    SEG_CLASS_OTHER,  /* null, expand-down, alignment checked: every access is the interpreter's */
-};
-
 /* What the translation of an instruction depends on beside its bytes. */
 struct x86_mode {
     bool code32, stack32;
     bool protected_mode, v86;
     uint8_t cpl, iopl;
-    uint8_t seg[6];      /* enum x86_seg_class, by enum sreg */
+    uint8_t seg[6];      /* enum x86_seg_class (cpu.h), by enum sreg */
     bool forward;        /* DF is clear */
     bool x87_native;     /* x87 and MMX may run on the host's unit: CR0.EM, TS clear, every exception masked, none pending */
     bool sse_native;     /* the same for SSE: CR0.EM, TS clear, CR4.OSFXSR set, MXCSR masks everything */

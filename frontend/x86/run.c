@@ -134,7 +134,8 @@ static bool attend(struct cpu *cpu)
     }
     if (serviced)
         return true;
-    if (cpu->shadow | (cpu->stepping & STEPPING_BREAKPOINTS) || cpu->eflags & (EFLAGS_TF | EFLAGS_RF)) {
+    /* One instruction is enough to go on with an engine; a block would chain to others. */
+    if (cpu->engine || cpu->shadow | (cpu->stepping & STEPPING_BREAKPOINTS) || cpu->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         run_single(cpu);
     } else {
         struct code_block *block = code_find(cpu);

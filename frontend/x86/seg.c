@@ -31,6 +31,17 @@ bool alignment_is_checked(const struct cpu *cpu)
     return cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
 }
 
+static enum x86_seg_class access_class(const struct segment *s, bool is_cs)
+{
+    if (!s->fast_read_end)
+        return SEG_CLASS_OTHER;
+    if (!is_cs && !s->fast_write_end)
+        return SEG_CLASS_CHECKED;
+    if (s->limit == 0xffffffff)
+        return s->base ? SEG_CLASS_BASED : SEG_CLASS_FLAT;
+    return s->limit >= 0xffff && !(s->base & 15) ? SEG_CLASS_64K : SEG_CLASS_CHECKED;
+}
+
 void segment_derive(struct cpu *cpu, unsigned seg)
 {
     struct segment *s = &cpu->seg[seg];
@@ -46,6 +57,7 @@ void segment_derive(struct cpu *cpu, unsigned seg)
         end = 0;
     s->fast_read_end = may_read ? end : 0;
     s->fast_write_end = may_write ? end : 0;
+    s->access = (uint8_t)access_class(s, seg == CS);
 }
 
 void segment_derive_all(struct cpu *cpu)

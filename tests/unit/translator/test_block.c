@@ -4,6 +4,8 @@
  */
 #include "tests/unit/translator/block_fixture.h"
 
+#include <pthread.h>
+
 static int setup(void **state)
 {
     const struct variant *v = *state;
@@ -595,6 +597,134 @@ static void a_long_access_through_a_based_segment_comes_to_an_end(void **state)
     }
 }
 
+/* SDM vol. 3 "Limit Checking": with a limit of FFFFFFFF an access that wraps may fault or not. Here none does. */
+static void an_access_that_wraps_at_4_gib_goes_on_at_0(void **state)
+{
+    struct machine *m = *state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned width = i & 1 ? 2 : 4;
+
+        enter_protected(m, 0);
+        put_gdt(m, SEL_TEST, DATA + width / 2, 0xfffff, TEST_DATA | AR_G);
+        load_segment(m, ES, SEL_TEST);
+        put32(m, DATA, 0x12345678);
+        m->cpu->gpr[EAX] = 0;
+        PUT(m, CODE, NOP, NOP, 0x26, 0xa1, LE32(0 - width / 2), HLT); /* mov eax, es:[-2], mov ax, es:[-1] */
+        if (width == 2)
+            PUT(m, CODE + 1, 0x66);
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EAX], width == 4 ? 0x12345678 : 0x5678);
+        assert_int_equal(m->cpu->eip, CODE + 9);
+    }
+}
+
+/* ---- what the run loop attends to ---- */
+
+static void a_single_step_trap_comes_after_each_instruction(void **state)
+{
+    struct machine *m = *state;
+
+    PUT(m, HANDLER(VEC_DB), HLT);
+    /* push 102; popf; mov eax, 1; mov ebx, 2 */
+    PUT(m, CODE, 0x68, LE32(0x102), 0x9d, MOV_EAX(1), 0xbb, LE32(2), HLT);
+    for (unsigned i = 0; i < 3; i++) {
+        enter_protected(m, 0);
+        m->cpu->gpr[EAX] = m->cpu->gpr[EBX] = 0;
+        run(m, CODE);
+        assert_int_equal(m->cpu->eip, HANDLER(VEC_DB) + 1);
+        assert_int_equal(get32(m, STACK0 - 12), CODE + 11);
+        assert_int_equal(m->cpu->gpr[EAX], 1);
+        assert_int_equal(m->cpu->gpr[EBX], 0);
+    }
+}
+
+/* The page is in the tables when the breakpoint is set. */
+static void a_data_breakpoint_traps_the_plain_store(void **state)
+{
+    struct machine *m = *state;
+
+    PUT(m, HANDLER(VEC_DB), HLT);
+    PUT(m, CODE, MOV_LONG(DATA, 1), 0xb8, LE32(DATA), 0x0f, 0x23, 0xc0, 0xb8, LE32(0xd0003), 0x0f, 0x23, 0xf8,
+        MOV_LONG(DATA + 8, 2), MOV_LONG(DATA, 3), MOV_LONG(DATA, 4), HLT);
+    for (unsigned i = 0; i < 3; i++) {
+        enter_protected(m, 0);
+        PUT(m, CODE + 0x200, 0x31, 0xc0, 0x0f, 0x23, 0xf8, HLT); /* xor eax, eax; mov dr7, eax */
+        run(m, CODE + 0x200);
+        m->cpu->gpr[ESP] = STACK0;
+        run(m, CODE);
+        assert_int_equal(m->cpu->eip, HANDLER(VEC_DB) + 1);
+        assert_int_equal(get32(m, STACK0 - 12), CODE + 46);
+        assert_int_equal(get32(m, DATA), 3);
+        assert_int_equal(get32(m, DATA + 8), 2);
+    }
+}
+
+static void prepare_interrupt(struct machine *m)
+{
+    m->irq_vector = 0x20;
+    put_idt(m, 0x20, SEL_CODE0, HANDLER(0x20), AR_P | TYPE_INT32);
+    PUT(m, HANDLER(0x20), HLT);
+}
+
+static void a_pending_interrupt_comes_one_instruction_after_sti(void **state)
+{
+    struct machine *m = *state;
+
+    prepare_interrupt(m);
+    PUT(m, CODE, MOV_EAX(1), 0xfb, 0xbb, LE32(2), MOV_ECX(3), HLT);
+    for (unsigned i = 0; i < 3; i++) {
+        enter_protected(m, 0);
+        m->cpu->gpr[EAX] = m->cpu->gpr[EBX] = m->cpu->gpr[ECX] = 0;
+        cpu_set_intr(m->cpu, true);
+        run(m, CODE);
+        assert_int_equal(m->cpu->eip, HANDLER(0x20) + 1);
+        assert_int_equal(get32(m, STACK0 - 12), CODE + 11);
+        assert_int_equal(m->cpu->gpr[EAX], 1);
+        assert_int_equal(m->cpu->gpr[EBX], 2);
+        assert_int_equal(m->cpu->gpr[ECX], 0);
+        assert_int_equal(m->intacks, i + 1);
+    }
+}
+
+static void raise_interrupt(void *opaque)
+{
+    cpu_set_intr(((struct machine *)opaque)->cpu, true);
+}
+static void *event_from_outside(void *opaque)
+{
+    usleep(20000);
+    cpu_set_event(((struct machine *)opaque)->cpu, CPU_EVENT_POLL);
+    return NULL;
+}
+
+/* Chains that never end by themselves: within a page, across pages, through a register, through calls. */
+static void an_event_ends_an_endless_chain(void **state)
+{
+    struct machine *m = *state;
+    static const uint32_t from[] = {CODE, CODE + 0x100, CODE + 0x200, CODE + 0x300};
+
+    prepare_interrupt(m);
+    m->board.poll = raise_interrupt;
+    PUT(m, from[0], 0xfb, 0x40, 0xeb, 0xfd);                /* l: inc eax; jmp l */
+    PUT(m, from[1], 0xfb, JMP(from[1] + 1, CODE + 0x1000)); /* two pages in turn */
+    PUT(m, CODE + 0x1000, 0x40, JMP(CODE + 0x1001, from[1] + 1));
+    PUT(m, from[2], 0xfb, 0xbb, LE32(from[2] + 6), 0x40, 0xff, 0xe3);    /* jmp ebx */
+    PUT(m, from[3], 0xfb, CALL(from[3] + 1, CODE + 0x1100), 0xeb, 0xf9); /* call and return */
+    PUT(m, CODE + 0x1100, 0x40, RET);
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_t thread;
+
+        enter_protected(m, 0);
+        m->cpu->gpr[EAX] = 0;
+        assert_int_equal(pthread_create(&thread, NULL, event_from_outside, m), 0);
+        run(m, from[i]);
+        pthread_join(thread, NULL);
+        assert_int_equal(m->cpu->eip, HANDLER(0x20) + 1);
+        assert_true(m->cpu->gpr[EAX] > 100);
+    }
+}
+
 /* ---- at random ---- */
 
 enum { FUNCTIONS = 64, FUNCTION_BYTES = 192, ROUNDS = 20000 };
@@ -711,6 +841,11 @@ static const struct {
     TEST(a_shorter_code_segment_refuses_a_jump),
     TEST(segments_of_all_kinds_in_turn_are_read_as_they_are),
     TEST(a_long_access_through_a_based_segment_comes_to_an_end),
+    TEST(an_access_that_wraps_at_4_gib_goes_on_at_0),
+    TEST(a_single_step_trap_comes_after_each_instruction),
+    TEST(a_data_breakpoint_traps_the_plain_store),
+    TEST(a_pending_interrupt_comes_one_instruction_after_sti),
+    TEST(an_event_ends_an_endless_chain),
     TEST(code_that_changes_at_random_runs_as_it_does_interpreted),
 };
 #define N_TESTS (sizeof tests / sizeof tests[0])
