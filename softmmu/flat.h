@@ -4,9 +4,9 @@
  * host address = linear address + addend; addend 0 means "ask the slow path". A 32-bit space has 2^20 pages, so a table
  * needs no tags, and a look-up (a bit extract, a load, JRCXZ) changes no flag; docs/prototypes.md has the figures.
  * Tables for accesses of 2, 4, 8 and 16 bytes have an entry for each residue of the address modulo that width, of which
- * only that of aligned addresses is ever filled: what could cross into another page misses by itself. Accesses of 10 bytes,
- * and of 8 and 16 that are not aligned, use the table for bytes after a look into `fits8` or `fits16`. The tables are
- * address space (about 500 MiB a view), of which only touched pages exist.
+ * only that of aligned addresses is ever filled: what could cross into another page misses by itself. Accesses of 10
+ * bytes, and of 8 and 16 that are not aligned, use the table for bytes after a look into `fits8` or `fits16`. The
+ * tables are address space (about 500 MiB a view), of which only touched pages exist.
  *
  * The tables mirror the tagged TLB (mmu.h), never more than it would allow: mmu.c tells when translations end.
  */
@@ -17,8 +17,16 @@
 
 enum flat_table {
     FLAT_EXEC,
-    FLAT_READ1, FLAT_READ2, FLAT_READ4, FLAT_READ8, FLAT_READ16,
-    FLAT_WRITE1, FLAT_WRITE2, FLAT_WRITE4, FLAT_WRITE8, FLAT_WRITE16,
+    FLAT_READ1,
+    FLAT_READ2,
+    FLAT_READ4,
+    FLAT_READ8,
+    FLAT_READ16,
+    FLAT_WRITE1,
+    FLAT_WRITE2,
+    FLAT_WRITE4,
+    FLAT_WRITE8,
+    FLAT_WRITE16,
     FLAT_TABLES
 };
 

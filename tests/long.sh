@@ -1,6 +1,6 @@
 #!/bin/sh
 # The long tests, in parts of at most an hour each; every part ends with a summary line.
-#   tests/long.sh insn|decode|udmap|sanitize|debian|boots|fuzz|mutants|coverage|all
+#   tests/long.sh insn|decode|udmap|sanitize|debian|boots|repeat|fuzz|mutants|coverage|all
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -37,18 +37,26 @@ run_part() {
         build_in build all --preset release -DMORPH86_TESTS=ON
         tests/boot/loader.sh build/morph86 build/tests/boot/hmp memtest-pass && summary boots "a whole pass of memtest86+"
         ;;
+    repeat)
+        build_in build all --preset release -DMORPH86_TESTS=ON
+        for i in $(seq 25); do
+            tests/boot/linux.sh build/morph86 686
+            tests/boot/linux.sh build/morph86 686-pae
+        done
+        summary repeat "50 boots, each with the session's checksums as on the host"
+        ;;
     fuzz)
         build_in build-asan all --preset sanitize
         tests/fuzz/long.sh build-asan && summary fuzz "10^8 accesses to devices, and every other fuzzer for long"
         ;;
     mutants) tests/mutants/run && summary mutants "every planted fault was caught" ;;
     coverage) tests/coverage.sh && summary coverage "see build-coverage/coverage.txt" ;;
-    *) fail "'$1' is not a part; use insn, decode, udmap, sanitize, debian, boots, fuzz, mutants, coverage or all" ;;
+    *) fail "'$1' is not a part; use insn, decode, udmap, sanitize, debian, boots, repeat, fuzz, mutants, coverage or all" ;;
     esac
 }
 
 if [ "$part" = all ]; then
-    for each in insn decode udmap sanitize debian boots fuzz mutants coverage; do run_part $each; done
+    for each in insn decode udmap sanitize debian boots repeat fuzz mutants coverage; do run_part $each; done
 else
     run_part "$part"
 fi

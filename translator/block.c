@@ -416,7 +416,7 @@ struct block *block_at_eip(struct translator *t)
             break;
         if (place.second_page == NO_PAGE && !find_second_page(t, address, &place))
             return NULL;
-        if (block->second_page == place.second_page)
+        if (block->alive && block->second_page == place.second_page) /* the page walk may have written to its code */
             break;
     }
     if (!block && avail < INSN_MAX_BYTES) {

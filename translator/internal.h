@@ -10,14 +10,14 @@
 #include "translator/ir.h"
 #include "translator/translator.h"
 
-#define BLOCK_BUCKETS  65536u
-#define PAGE_BUCKETS   4096u
-#define MODES_MAX      64u
+#define BLOCK_BUCKETS     65536u
+#define PAGE_BUCKETS      4096u
+#define MODES_MAX         64u
 #define UNALIGNED_ENTRIES 65536u
-#define ARENA_BYTES    ((size_t)1 << 30) /* address space; a flush gives it back */
-#define NO_LINK        UINT32_MAX
-#define NO_PAGE        UINT64_MAX
-#define INSN_MAX_BYTES 15u
+#define ARENA_BYTES       ((size_t)1 << 30) /* address space; a flush gives it back */
+#define NO_LINK           UINT32_MAX
+#define NO_PAGE           UINT64_MAX
+#define INSN_MAX_BYTES    15u
 
 /*
  * A translated block: guest code inside one page, keyed by its physical address, by what its translation depends on

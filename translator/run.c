@@ -145,7 +145,11 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     x64_flags_in(cpu);
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
-        if (fill_tables(cpu, &site, eip))
+        const bool again = fill_tables(cpu, &site, eip);
+
+        if (!block->alive) /* the page walk has set a bit in this very code */
+            return go_on(t);
+        if (again)
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
         relax = is_unaligned(cpu, &site);
     }

@@ -15,7 +15,7 @@
 enum host_reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, HOST_REG_NONE };
 
 struct emit {
-    uint8_t *at;  /* next byte */
+    uint8_t *at; /* next byte */
 };
 
 struct rm {
@@ -23,14 +23,15 @@ struct rm {
     uint8_t reg;   /* or base */
     uint8_t index; /* HOST_REG_NONE: none */
     uint8_t scale;
-    uint8_t high;  /* register: one of AH..BH, numbers 4..7 without REX */
+    uint8_t high; /* register: one of AH..BH, numbers 4..7 without REX */
     int32_t disp;
 };
 
-#define RM_REG(r)           ((struct rm){.reg = (uint8_t)(r)})
-#define RM_HIGH(r)          ((struct rm){.reg = (uint8_t)((r) + 4), .high = 1})
-#define RM_MEM(b, d)        ((struct rm){.is_mem = 1, .reg = (uint8_t)(b), .index = HOST_REG_NONE, .disp = (d)})
-#define RM_SIB(b, i, s, d)  ((struct rm){.is_mem = 1, .reg = (uint8_t)(b), .index = (uint8_t)(i), .scale = (uint8_t)(s), .disp = (d)})
+#define RM_REG(r)    ((struct rm){.reg = (uint8_t)(r)})
+#define RM_HIGH(r)   ((struct rm){.reg = (uint8_t)((r) + 4), .high = 1})
+#define RM_MEM(b, d) ((struct rm){.is_mem = 1, .reg = (uint8_t)(b), .index = HOST_REG_NONE, .disp = (d)})
+#define RM_SIB(b, i, s, d)                                                                                             \
+    ((struct rm){.is_mem = 1, .reg = (uint8_t)(b), .index = (uint8_t)(i), .scale = (uint8_t)(s), .disp = (d)})
 
 /* Opcodes carry their map: 0xXX, 0x0fXX, 0x0f38XX, 0x0f3aXX. */
 

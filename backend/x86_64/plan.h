@@ -25,8 +25,8 @@ _Static_assert((PLAN_STATE_BIAS & 31) == 12, "SHRX by PLAN_STATE shifts a page n
 
 /* Host register of each enum ir_ref up to IR_T1. EAX is in RBX, so that AH has a name (BH). */
 static const uint8_t plan_reg[IR_T1 + 1] = {
-    [IR_EAX] = RBX, [IR_ECX] = RSI, [IR_EDX] = RDI, [IR_EBX] = R8,  [IR_ESP] = RBP, [IR_EBP] = R9, [IR_ESI] = R10,
-    [IR_EDI] = R11, [IR_AH] = RBX,  [IR_CH] = RSI,  [IR_DH] = RDI,  [IR_BH] = R8,   [IR_T0] = PLAN_T0, [IR_T1] = PLAN_T1,
+    [IR_EAX] = RBX, [IR_ECX] = RSI, [IR_EDX] = RDI, [IR_EBX] = R8, [IR_ESP] = RBP, [IR_EBP] = R9,     [IR_ESI] = R10,
+    [IR_EDI] = R11, [IR_AH] = RBX,  [IR_CH] = RSI,  [IR_DH] = RDI, [IR_BH] = R8,   [IR_T0] = PLAN_T0, [IR_T1] = PLAN_T1,
 };
 
 #endif

@@ -30,7 +30,7 @@ struct select {
     uint8_t map_seg;
     bool sse_known, x87_known; /* in this block the registers are in the host's */
     bool x87_noted;
-    uint8_t x87_data_seg;      /* segment that FDS was noted for, plus 1; 0: none */
+    uint8_t x87_data_seg; /* segment that FDS was noted for, plus 1; 0: none */
     unsigned n_islands;
     struct island island[SELECT_MAX_ISLANDS];
 };

@@ -24,10 +24,11 @@ struct x64_entry {
     uint8_t *link;   /* the same with a link number */
     uint8_t *lookup; /* EDX: EIP to go on at */
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
-    uint8_t *rep_movs[3], *rep_stos[3]; /* called, by enum interp_width: RCX is 0 if nothing was done (entry_string.c) */
-    uint8_t *leave;  /* EDX: EIP; back to the run loop */
-    uint8_t *done;   /* all state is in struct cpu: back to the run loop */
-    uint8_t *enter;  /* C function: void (struct cpu *, const void *exec_code) */
+    uint8_t *rep_movs[3],
+        *rep_stos[3]; /* called, by enum interp_width: RCX is 0 if nothing was done (entry_string.c) */
+    uint8_t *leave;   /* EDX: EIP; back to the run loop */
+    uint8_t *done;    /* all state is in struct cpu: back to the run loop */
+    uint8_t *enter;   /* C function: void (struct cpu *, const void *exec_code) */
 };
 /* Writes them at `code`; returns the first byte behind them. */
 uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
@@ -38,43 +39,43 @@ uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
 enum x64_site_kind { X64_SITE_MAP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
 struct x64_site {
-    uint32_t block;  /* number that the translator gave */
+    uint32_t block; /* number that the translator gave */
     uint8_t kind, insn;
-    uint8_t width;   /* MAP */
+    uint8_t width; /* MAP */
     uint8_t is_write;
-    bool is_aligned; /* MAP: of 16 bytes that must be aligned */
+    bool is_aligned;      /* MAP: of 16 bytes that must be aligned */
     bool may_relax;       /* MAP: may be emitted anew to expect no alignment */
     bool expects_aligned; /* MAP: as most are */
-    uint8_t address; /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
+    uint8_t address;      /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
 };
 
 /* A jump with a constant target. It leads to its stub until it is linked. */
 struct x64_link {
-    uint8_t *field;    /* 32-bit displacement */
+    uint8_t *field; /* 32-bit displacement */
     uint8_t *stub;
     uint8_t *expected; /* cross-page: 64-bit immediate, minus the host address of the guest code it was linked for */
     uint32_t target;   /* offset from the page's first byte */
     uint32_t block;
-    uint8_t jump;      /* enum ir_jump */
+    uint8_t jump; /* enum ir_jump */
 };
 
 struct x64_job {
     const struct ir_block *ir;
     const struct x86_mode *mode;
     const struct x64_entry *entry;
-    bool flat_code;     /* CS is flat: EIP is the linear address; else every exit goes through C */
-    uint32_t page_eip;  /* not flat_code: EIP of the page's first byte */
+    bool flat_code;        /* CS is flat: EIP is the linear address; else every exit goes through C */
+    uint32_t page_eip;     /* not flat_code: EIP of the page's first byte */
     uintptr_t second_page; /* host address of the page that the last instruction ends in; 0: the block's own */
     uint8_t *code, *limit;
-    uint32_t block;     /* its number, for sites and links */
+    uint32_t block;                  /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
-    const struct insn *insn; /* the guest instructions */
+    const struct insn *insn;         /* the guest instructions */
     const bool *unaligned; /* NULL: none. By guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for 4 */
     uint32_t n_sites, n_links;
-    uint32_t *insn_host;   /* offset in the code of each guest instruction; n_insns + 1 */
+    uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
 };
 #define X64_MAX_LINKS 4u
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
@@ -88,7 +89,7 @@ void x64_unlink_jump(struct x64_link *link);
 
 /* Jump look-up from translated code: direct-mapped by EIP, flat code only. */
 struct x64_jump_cache_entry {
-    uint64_t tag;     /* minus the host address of the guest code; 0 or X64_JUMP_CACHE_NEVER: empty */
+    uint64_t tag; /* minus the host address of the guest code; 0 or X64_JUMP_CACHE_NEVER: empty */
     const void *exec;
 };
 #define X64_JUMP_CACHE_ENTRIES 65536u
@@ -113,7 +114,8 @@ static inline void x64_jump_cache_clear(struct x64_jump_cache_entry *cache)
 /* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */
 void x64_load_x87(struct cpu *cpu);
 void x64_store_x87(struct cpu *cpu);
-#define X64_X87_NOTED 0x800u /* in translated.x87_note: bits 0..10 are FOP, 16.. the instruction's offset from x87_page */
+#define X64_X87_NOTED                                                                                                  \
+    0x800u /* in translated.x87_note: bits 0..10 are FOP, 16.. the instruction's offset from x87_page */
 
 /* cpu->translated.flags from the CPU's flags, and back. */
 void x64_flags_out(struct cpu *cpu);

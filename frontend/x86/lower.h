@@ -13,10 +13,11 @@ struct x86_mode {
     bool code32, stack32;
     bool protected_mode, v86;
     uint8_t cpl, iopl;
-    uint8_t seg[6];      /* enum x86_seg_class (cpu.h), by enum sreg */
-    bool forward;        /* DF is clear */
-    bool x87_native;     /* x87 and MMX may run on the host's unit: CR0.EM, TS clear, every exception masked, none pending */
-    bool sse_native;     /* the same for SSE: CR0.EM, TS clear, CR4.OSFXSR set, MXCSR masks everything */
+    uint8_t seg[6]; /* enum x86_seg_class (cpu.h), by enum sreg */
+    bool forward;   /* DF is clear */
+    bool
+        x87_native; /* x87 and MMX may run on the host's unit: CR0.EM, TS clear, every exception masked, none pending */
+    bool sse_native; /* the same for SSE: CR0.EM, TS clear, CR4.OSFXSR set, MXCSR masks everything */
 };
 
 /*

@@ -3,6 +3,7 @@ import argparse
 import json
 import math
 import os
+import pathlib
 import platform
 import statistics
 import subprocess
@@ -14,10 +15,12 @@ import engines
 import footprint
 from build import say
 
-ENGINES = ["native", "morph86", "qemu", "bochs"]
-TOGETHER = ["native", "morph86", "qemu"]  # interleaved; Bochs never sleeps, so it runs alone at the end
+ENGINES = ["native", "morph86", "morph86-interp", "qemu", "bochs"]
+QUICK = ["native", "morph86", "qemu"]
+ACCELS = ["interp", "ir", "jit"]
 BOOTS = [("686", "mitigations=off"), ("686", ""), ("686-pae", "mitigations=off"), ("686-pae", "")]
 BOOT_RESERVE = 80  # seconds of a limited time that the first pass leaves for booting
+GRACE = 20  # seconds that the last run of a limited time may take longer
 RUN_LIMIT = 60  # seconds for one run, after which the engine is restarted
 
 
@@ -42,15 +45,19 @@ class Bench:
         say(text)
         self.problems.append(text)
 
+    def label(self, name):
+        """morph86 by what it runs with: the speed of one -accel says nothing about another's."""
+        return f"morph86-{self.options.accel}" if name == "morph86" else name
+
     # Timing one program on one engine
 
     def sample(self, engine, program):
         """One run of at least --seconds. The unit count comes from earlier runs; a run that is too short is repeated with more units."""
-        memory = self.calibration.setdefault(engine.name, {})
+        memory = self.calibration.setdefault(self.label(engine.name), {})
         known = memory.get(program.name)
         count = max(1, math.ceil(1.25 * self.options.seconds / known)) if known else 1
         while True:
-            result = engine.run(program, count, RUN_LIMIT)
+            result = engine.run(program, count, min(RUN_LIMIT, max(1, self.seconds_left() + GRACE)))
             if result.checksum == "differs":
                 raise engines.ProgramFailed("two units of one run have different checksums")
             per_unit = max(result.wall, 1e-6) / count
@@ -63,7 +70,7 @@ class Bench:
     def start_machines(self, names):
         machines = []
         for name in names:
-            engine = engines.make(name, self.all_programs, self.initrd, self.disk)
+            engine = engines.make(name, self.options.accel, self.all_programs, self.programs, self.disk)
             say(f"starting {name}")
             try:
                 engine.start()
@@ -85,6 +92,8 @@ class Bench:
                 try:
                     self.samples.setdefault((program.name, engine.name), []).append(self.sample(engine, program))
                 except (engines.EngineFailed, engines.ProgramFailed) as failure:
+                    if self.seconds_left() < -GRACE:
+                        return False  # it was we who ended it
                     self.failed.add((engine.name, program.name))
                     self.problem(f"{program.name} on {engine.name}: {failure}")
             self.check_agreement(program)
@@ -109,7 +118,8 @@ class Bench:
         machines = self.start_machines(["bochs"])
         try:
             for engine in machines:
-                self.boots.setdefault(BOOTS[0], {})["bochs"] = [engine.boot_seconds]
+                if engine.boot_seconds:
+                    self.boots.setdefault(BOOTS[0], {})["bochs"] = [engine.boot_seconds]
             if not self.run_programs(machines, programs):
                 self.problem("the time was over before Bochs had run all programs")
         finally:
@@ -117,9 +127,11 @@ class Bench:
                 engine.stop()
 
     def check_agreement(self, program):
-        sums = {name: sorted({s.checksum for s in samples}) for (p, name), samples in self.samples.items() if p == program.name}
+        alike = [p.name for p in self.programs if p.result == program.result]
+        sums = {key: sorted({s.checksum for s in samples}) for key, samples in self.samples.items() if key[0] in alike}
         if len({c for group in sums.values() for c in group}) > 1:
-            text = f"{program.name}: checksums differ: " + ", ".join(f"{name} {'/'.join(s)}" for name, s in sums.items())
+            text = (f"{program.name}: checksums differ: "
+                    + ", ".join(f"{name if name != program.name else ''} {engine} {'/'.join(s)}".strip() for (name, engine), s in sums.items()))
             if text not in self.problems:
                 self.problem(text)
 
@@ -129,11 +141,11 @@ class Bench:
         initrd = build.build_initrd("boot.gz", [])
         for kernel, extra in BOOTS:
             for name in names:
-                if name not in ("morph86", "qemu") or self.seconds_left() < 0:
+                if name in ("native", "bochs") or self.seconds_left() < 0:
                     continue
                 append = build.APPEND.replace("mitigations=off", extra).replace("  ", " ")
-                command = {"morph86": engines.morph86_command, "qemu": engines.qemu_command}[name]
-                machine = engines.Guest(name, command(build.KERNELS[kernel], initrd, append))
+                machine = engines.Guest(name, [*engines.emulator(name, self.options.accel),
+                                               *engines.linux_options(build.KERNELS[kernel], initrd, append)])
                 try:
                     machine.start()
                     self.boots.setdefault((kernel, extra), {}).setdefault(name, []).append(machine.boot_seconds)
@@ -153,6 +165,7 @@ class Bench:
         with_boot = not options.program and (not options.group or "boot" in options.group)
         if not programs and not with_boot:
             build.stop("no such program or group; --list shows them")
+        build.copy_morph86(options.binary)
         names = []
         for name in options.engines:
             if engines.available(name):
@@ -162,13 +175,12 @@ class Bench:
         say("building")
         build.fetch("linux")
         build.build_programs(self.all_programs)
-        if "morph86" in names:
-            build.copy_morph86()
-        self.initrd = build.build_initrd("bench.initrd", self.all_programs)
+        build.fetch_debian()
+        self.programs = programs
         self.disk = build.build_disk() if any(p.group == "io" for p in programs) else None
         self.load_at_start = os.getloadavg()[0]
         self.began = time.monotonic()
-        together = [n for n in names if n in TOGETHER]
+        together = [n for n in names if n != "bochs"]  # which never sleeps, so it runs alone
         if together:
             self.run_together(together, programs, with_boot)
         if "bochs" in names:
@@ -207,9 +219,10 @@ class Bench:
             return "-" if value is None else f"{value:.0f}{unit}" if value >= 100 else f"{value:.2f}{unit}"
 
         lines = []
+        room = max([len(n) for n in others] + [9])
         width = max([len(p.name) for p in self.programs] + [16])
         if self.programs:
-            head = f"{'program':{width}}  {'native ms/unit':>14}" + "".join(f"  {n:>9}" for n in others)
+            head = f"{'program':{width}}  {'native ms/unit':>14}" + "".join(f"  {n:>{room}}" for n in others)
             lines.append(head + ("  qemu/morph86" if compare else ""))
         for group in self.groups():
             lines.append(f"-- {group}")
@@ -219,17 +232,17 @@ class Bench:
                 for name in others:
                     ratio = self.slowdown(program, name)
                     own = self.seconds_per_unit(program, name)
-                    row += f"  {text(ratio, 'x') if native else text(own * 1e3, 'ms') if own else '-':>9}"
+                    row += f"  {text(ratio, 'x') if native else text(own * 1e3, 'ms') if own else '-':>{room}}"
                 lines.append(row + (f"  {text(self.slowdown(program, 'qemu', 'morph86'), 'x'):>12}" if compare else ""))
-            row = f"{'geometric mean':{width}}  {'':>14}" + "".join(f"  {text(self.mean(group, n)[0], 'x'):>9}" for n in others)
+            row = f"{'geometric mean':{width}}  {'':>14}" + "".join(f"  {text(self.mean(group, n)[0], 'x'):>{room}}" for n in others)
             lines.append(row + (f"  {text(self.mean(group, 'qemu', 'morph86')[0], 'x'):>12}" if compare else ""))
         if self.boots:
             lines.append(f"-- boot: seconds from the start of the process to the shell")
-            lines.append(f"{'kernel':{width + 16}}" + "".join(f"  {n:>9}" for n in others))
+            lines.append(f"{'kernel':{width + 16}}" + "".join(f"  {n:>{room}}" for n in others))
             for (kernel, extra), seconds in self.boots.items():
                 label = f"{kernel} {extra or 'with mitigations'}"
                 lines.append(f"{label:{width + 16}}"
-                             + "".join(f"  {text(statistics.median(seconds[n])) if n in seconds else '-':>9}" for n in others))
+                             + "".join(f"  {text(statistics.median(seconds[n])) if n in seconds else '-':>{room}}" for n in others))
         return "\n".join(lines)
 
     def as_json(self):
@@ -246,7 +259,8 @@ class Bench:
             programs.append(row)
         return {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "host": describe_host(), "load_at_start": self.load_at_start,
-            "clock": self.options.clock, "seconds_taken": time.monotonic() - self.began, "versions": versions(self.names),
+            "accel": self.options.accel, "clock": self.options.clock, "seconds_taken": time.monotonic() - self.began,
+            "versions": versions(self.names),
             "programs": programs, "problems": self.problems,
             "geometric_mean": {g: {n: self.mean(g, n)[0] for n in self.names if n != "native"} for g in self.groups()},
             "boot": [{"kernel": k, "append": a, "seconds": s} for (k, a), s in self.boots.items()]}
@@ -258,12 +272,13 @@ def describe_host():
 
 
 def versions(names):
-    commands = {"morph86": [build.OUT / "morph86", "--version"], "qemu": ["qemu-system-i386", "--version"],
+    commands = {"qemu": ["qemu-system-i386", "--version"],
                 "bochs": ["dpkg-query", "-W", "-f", "Bochs ${Version}\n", "bochs"], "native": ["gcc", "--version"]}
     found = {}
     for name in names:
         try:
-            text = subprocess.run([str(c) for c in commands[name]], capture_output=True, text=True).stdout
+            command = [build.OUT / "morph86", "--version"] if engines.is_morph86(name) else commands[name]
+            text = subprocess.run([str(c) for c in command], capture_output=True, text=True).stdout
         except OSError:
             text = ""
         found[name] = (text.splitlines() or ["unknown"])[0]
@@ -275,7 +290,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="at most 8 minutes; without Bochs unless --engines names it")
     parser.add_argument("--group", action="append", help="only this group (may be repeated): " + ", ".join(build.GROUPS + ["boot"]))
     parser.add_argument("--program", action="append", help="only this program (may be repeated)")
-    parser.add_argument("--engines", type=lambda t: t.split(","), help="of: " + ",".join(ENGINES))
+    parser.add_argument("--engines", "--engine", type=lambda t: t.split(","), metavar="NAME,...",
+                        help="of: " + ",".join(ENGINES) + "; morph86-NAME is morph86 with -accel NAME")
+    parser.add_argument("--accel", choices=ACCELS, default="jit", help="what the engine morph86 runs with (default jit)")
+    parser.add_argument("--binary", metavar="FILE", type=pathlib.Path, default=build.TOP / "build/morph86",
+                        help="the morph86 to measure (default build/morph86)")
+    parser.add_argument("--folder", metavar="DIR", type=pathlib.Path, default=build.OUT,
+                        help="where programs, images and figures go (default build/bench)")
     parser.add_argument("--repeat", type=int, help="runs per program and engine, whose median counts (default 3; quick 2)")
     parser.add_argument("--seconds", type=float, default=0.5, help="least length of a run (default 0.5)")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall",
@@ -287,14 +308,15 @@ def main():
     for group in options.group or []:
         if group not in build.GROUPS + ["boot"]:
             build.stop(f"there is no group '{group}'; the groups are {', '.join(build.GROUPS + ['boot'])}")
-    options.engines = options.engines or (TOGETHER if options.quick else ENGINES)
+    options.engines = options.engines or (QUICK if options.quick else ENGINES)
     for name in options.engines:
-        if name not in ENGINES:
+        if name not in ENGINES + [f"morph86-{accel}" for accel in ACCELS]:
             build.stop(f"there is no engine '{name}'; the engines are {', '.join(ENGINES)}")
     if options.list:
         for program in build.find_programs():
             print(f"{program.group:10} {program.name}")
         return 0
+    build.work_in(options.folder.absolute())
     options.repeat = options.repeat or (2 if options.quick else 3)
     options.budget = 440 if options.quick else 0  # the rest is for the run that has begun and for building
     build.OUT.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 A program's source says in its first comment what it is:
     Bench: GROUP NAME [compiler option...] [+script.py] [guest-only] [not-quick]
 Several lines make several programs of one source. +script.py prints assembly that is linked with the program.
+
+The programs of the group modes are the rows of metal/metal.c: they run without an operating system and are one disk image together.
 """
 import gzip
 import hashlib
@@ -19,7 +21,7 @@ TOP = HERE.parent.parent
 OUT = TOP / "build" / "bench"
 GUESTS = TOP / "build" / "guests"
 
-GROUPS = ["integer", "calls", "x87", "simd", "strings", "memory", "system", "smc", "segments", "io", "apps"]
+GROUPS = ["integer", "calls", "x87", "simd", "strings", "memory", "system", "smc", "segments", "modes", "io", "apps"]
 
 BASE_FLAGS = ("-m32 -std=gnu17 -O2 -ffreestanding -nostdlib -static -fno-pie -no-pie -fno-stack-protector -fno-strict-aliasing"
               " -fcf-protection=none -fno-asynchronous-unwind-tables -fno-math-errno -Wall -Wextra -Werror -Wl,--build-id=none"
@@ -31,6 +33,25 @@ GROUP_FLAGS = {
 }
 OTHER_FLAGS = "-march=i686 -mtune=generic -mfpmath=387".split()
 
+# As tests/guest builds its kernel.
+METAL_KERNEL = TOP / "tests/guest/kernel"
+METAL_FLAGS = ("-m32 -march=i486 -O2 -std=gnu17 -ffreestanding -nostdlib -fno-pic -fno-pie -fno-stack-protector"
+               " -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-delete-null-pointer-checks -mno-sse"
+               " -mgeneral-regs-only -Wall -Wextra -Werror -Wno-unused-parameter -Wno-array-bounds").split()
+METAL_IMAGE_SIZE = 2064384  # whole cylinders of 16 heads and 63 sectors, as Bochs wants it
+
+# Real programs for the apps group, from i386 packages: run by the loader that comes with them, with its libraries beside it.
+DEBIAN = {
+    "libc6": ["lib/i386-linux-gnu/ld-linux.so.2", "lib/i386-linux-gnu/libc.so.6", "lib/i386-linux-gnu/libm.so.6"],
+    "libcrypt1": ["lib/i386-linux-gnu/libcrypt.so.1"],
+    "libreadline8": ["lib/i386-linux-gnu/libreadline.so.8"],
+    "libtinfo6": ["lib/i386-linux-gnu/libtinfo.so.6"],
+    "zlib1g": ["lib/i386-linux-gnu/libz.so.1"],
+    "libsqlite3-0": ["usr/lib/i386-linux-gnu/libsqlite3.so.0"],
+    "sqlite3": ["usr/bin/sqlite3"],
+    "perl-base": ["usr/bin/perl"],
+}
+
 KERNELS = {"686": GUESTS / "vmlinuz-686", "686-pae": GUESTS / "vmlinuz-686-pae"}
 # In loading order.
 MODULES = ["scsi_common", "scsi_mod", "libata", "ata_piix", "crct10dif_common", "crct10dif_generic", "crc-t10dif", "crc64",
@@ -38,10 +59,18 @@ MODULES = ["scsi_common", "scsi_mod", "libata", "ata_piix", "crct10dif_common", 
 APPEND = "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"
 
 
+def work_in(folder):
+    """Everything that is built or written goes to this folder (default build/bench)."""
+    global OUT
+    OUT = folder
+
+
 class Program:
     def __init__(self, group, name, source, options):
         self.group, self.name, self.source = group, name, source
-        self.guest_only = "guest-only" in options
+        self.result = name  # programs with the same result must have the same checksum
+        self.machine = "metal" if "metal" in options else "linux"
+        self.guest_only = "guest-only" in options or self.machine == "metal"
         self.not_quick = "not-quick" in options
         self.script = next((o[1:] for o in options if o.startswith("+")), None)
         self.flags = [o for o in options if o.startswith("-")]
@@ -63,6 +92,10 @@ def find_programs():
             if match[1] not in GROUPS:
                 stop(f"{source}: there is no group '{match[1]}'")
             programs.append(Program(match[1], match[2], source, match[3].split()))
+    source = HERE / "metal/metal.c"
+    for match in re.finditer(r'\{"(\w+)", in_\w+, (loop_\w+)\}', source.read_text()):
+        programs.append(Program("modes", match[1], source, ["metal"]))
+        programs[-1].result = match[2]
     programs.sort(key=lambda p: GROUPS.index(p.group))
     names = [p.name for p in programs]
     for name in names:
@@ -101,7 +134,7 @@ def build_programs(programs):
     (OUT / "bin").mkdir(parents=True, exist_ok=True)
     (OUT / "generated").mkdir(exist_ok=True)
     common = b"".join(p.read_bytes() for p in sorted(HERE.glob("rt/*")) + sorted(HERE.glob("programs/*/*.h")))
-    for program in programs:
+    for program in on_linux(programs):
         flags = BASE_FLAGS + GROUP_FLAGS.get(program.group, OTHER_FLAGS) + program.flags
         inputs = [program.source, HERE / "rt/rt.c"]
         script_text = b""
@@ -119,6 +152,46 @@ def build_programs(programs):
         remember(program.path, key)
 
 
+def on_linux(programs):
+    return [p for p in programs if p.machine == "linux"]
+
+
+def build_metal():
+    """The disk image of the modes group: the kernel of tests/guest with our loops."""
+    target = OUT / "metal.img"
+    compiler = os.environ.get("CC", "gcc")
+    folder = OUT / "metal"
+    ours = HERE / "metal"
+    sources = [METAL_KERNEL / name for name in ("boot.S", "entry.S", "kernel.c")] + [ours / name for name in ("entry.S", "metal.c", "loops.c")]
+    others = sorted(METAL_KERNEL.glob("*.h")) + sorted(ours.glob("*.h")) + [METAL_KERNEL / "guest.ld"]
+    key = key_of(compiler, METAL_FLAGS, *(p.read_bytes() for p in sources + others))
+    if is_current(target, key):
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    objects = []
+    for number, source in enumerate(sources):
+        objects.append(folder / f"{number}.o")
+        run([compiler, *METAL_FLAGS, "-I", METAL_KERNEL, "-I", ours, "-c", source, "-o", objects[-1]])
+    run([compiler, "-E", "-P", "-x", "c", METAL_KERNEL / "guest.ld", "-o", folder / "metal.ld"])
+    run(["ld", "-m", "elf_i386", "-T", folder / "metal.ld", "-o", folder / "metal.elf", *objects])
+    run(["objcopy", "-O", "binary", folder / "metal.elf", target])
+    image = target.read_bytes()
+    target.write_bytes(image + b"\0" * (METAL_IMAGE_SIZE - len(image)))
+    remember(target, key)
+    return target
+
+
+def fetch_debian():
+    fetch(*(name + ":i386" for name in DEBIAN))
+
+
+def debian_files():
+    """(name, mode, bytes) of what the programs of the apps group find in debian/."""
+    found = [(pathlib.Path(path).name, 0o100755, (GUESTS / "pkg" / package / path).read_bytes())
+             for package, paths in DEBIAN.items() for path in paths]
+    return found + [(p.name, 0o100644, p.read_bytes()) for p in sorted(HERE.glob("programs/apps/debian/*"))]
+
+
 def busybox():
     return GUESTS / "pkg/busybox-static/bin/busybox"
 
@@ -131,7 +204,13 @@ def native_folder(programs):
     if not link.exists():
         link.symlink_to(busybox())
     (folder / "text.xz").write_bytes(text_xz())
-    for program in programs:
+    (folder / "debian").mkdir(exist_ok=True)
+    for name, mode, data in debian_files():
+        file = folder / "debian" / name
+        if not file.exists() or file.read_bytes() != data:
+            file.write_bytes(data)
+            file.chmod(mode & 0o777)
+    for program in on_linux(programs):
         link = folder / program.name
         if not link.is_symlink():
             link.symlink_to(program.path)
@@ -177,7 +256,9 @@ def build_initrd(name, programs, flavour="686"):
     entries.append(("bin/busybox", 0o100755, busybox().read_bytes()))
     entries.append(("bench/busybox", 0o120777, b"/bin/busybox"))
     if programs:
-        entries += [(f"bench/{p.name}", 0o100755, p.path.read_bytes()) for p in programs]
+        entries += [(f"bench/{p.name}", 0o100755, p.path.read_bytes()) for p in on_linux(programs)]
+        entries.append(("bench/debian", 0o040755, b""))
+        entries += [(f"bench/debian/{file}", mode, data) for file, mode, data in debian_files()]
         entries.append(("bench/text.xz", 0o100644, text_xz()))
         modules = modules_of(flavour)
         entries += [(f"lib/{module}.ko", 0o100644, data) for module, data in modules]
@@ -223,6 +304,13 @@ def build_disk():
     return target
 
 
+def copy_for(name, image):
+    """The image as one emulator's own: some lock what they open."""
+    copy = OUT / f"{image.stem}-{name}.img"
+    shutil.copyfile(image, copy)
+    return copy
+
+
 def build_exit_bios():
     """Firmware that ends the machine with its first two instructions: mov al, 0; out 0xf4, al."""
     target = OUT / "exit.bios"
@@ -232,9 +320,14 @@ def build_exit_bios():
     return target
 
 
-def copy_morph86():
-    """A copy to measure, so that a build meanwhile changes nothing."""
-    shutil.copy2(TOP / "build/morph86", OUT / "morph86")
+def copy_morph86(binary):
+    """A copy to measure, so that a build meanwhile changes nothing. Without the binary there is none, and no such engine."""
+    copy, new = OUT / "morph86", OUT / "morph86.new"
+    if binary.exists():
+        shutil.copy2(binary, new)
+        new.replace(copy)
+    else:
+        copy.unlink(missing_ok=True)
 
 
 def fetch(*packages):

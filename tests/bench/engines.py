@@ -1,4 +1,4 @@
-"""The machines that the bench compares: this host, morph86, QEMU's TCG and Bochs.
+"""The machines that the bench compares: this host, morph86 (one engine per -accel), QEMU's TCG and Bochs.
 
 Every engine has run(program, count, limit) -> Sample. Time is the host's: it is read when a program's mark arrives here, so the guest's own
 clock may be as wrong as it likes.
@@ -18,7 +18,7 @@ import build
 
 # Programs of several processes: natively on one processor too, as the guests have one.
 ONE_PROCESSOR = ("system", "apps")
-PROMPT_LIMIT = {"bochs": 600}
+PROMPT_LIMIT, BOCHS_PROMPT_LIMIT = 120, 600  # seconds from the start to the guest's first mark
 
 
 class EngineFailed(Exception):
@@ -50,7 +50,8 @@ class Lines:
         self.pid = pid
         self.seen = []
         self.failed = False  # a line that had to come did not: what comes later belongs to nobody
-        threading.Thread(target=self._read, args=(fd,), daemon=True).start()
+        # A descriptor of our own: the number of one that its owner closes may already be another program's when we read it.
+        threading.Thread(target=self._read, args=(os.dup(fd),), daemon=True).start()
 
     def _read(self, fd):
         rest = b""
@@ -62,6 +63,7 @@ class Lines:
             now = time.monotonic()
             cpu = process_seconds(self.pid) if b"\n" in data else 0.0
             if not data:
+                os.close(fd)
                 self.queue.put((None, now, cpu))
                 return
             *whole, rest = (rest + data).split(b"\n")
@@ -155,7 +157,7 @@ class Guest:
     def start(self):
         begin = time.monotonic()
         self.launch()
-        limit = PROMPT_LIMIT.get(self.name, 120)
+        limit = BOCHS_PROMPT_LIMIT if isinstance(self, Bochs) else PROMPT_LIMIT
         _, now, _ = self.lines.wait(["@shell"], limit)
         self.boot_seconds = now - begin
         self.lines.wait(["@ready"], limit)
@@ -205,11 +207,12 @@ class Guest:
 
 
 class Bochs(Guest):
-    """Bochs boots the CD and gives its serial port as a TCP connection to us; its screen is an unwatched VNC server."""
+    """Bochs gives its serial port as a TCP connection to us; its screen is an unwatched VNC server. `drive` is what it boots, in its own
+    words."""
 
-    def __init__(self, iso):
-        super().__init__("bochs", [])
-        self.iso = iso
+    def __init__(self, name, drive):
+        super().__init__(name, [])
+        self.drive = drive
         self.connection = None
 
     def launch(self):
@@ -217,7 +220,7 @@ class Bochs(Guest):
         port = server.getsockname()[1]
         build.fetch("bochsbios", "vgabios")
         roms = build.GUESTS / "pkg"
-        config = build.OUT / "bochsrc"
+        config = build.OUT / f"{self.name}.rc"
         config.write_text("\n".join([
             'config_interface: textconfig',
             'display_library: rfb, options="timeout=0"',
@@ -225,9 +228,9 @@ class Bochs(Guest):
             f'vgaromimage: file="{roms}/vgabios/usr/share/vgabios/vgabios.bin"',
             'megs: 256', 'cpu: model=corei7_haswell_4770, ips=50000000', 'clock: sync=none',
             'ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14',
-            f'ata0-master: type=cdrom, path="{self.iso}", status=inserted', 'boot: cdrom',
+            f'ata0-master: {self.drive}', f'boot: {"cdrom" if "cdrom" in self.drive else "disk"}',
             f'com1: enabled=1, mode=socket-client, dev="127.0.0.1:{port}"',
-            f'log: "{build.OUT}/bochs.log"', 'panic: action=fatal', 'error: action=report', 'info: action=ignore',
+            f'log: "{build.OUT}/{self.name}.log"', 'panic: action=fatal', 'error: action=report', 'info: action=ignore',
             'mouse: enabled=0', 'sound: driver=dummy', 'speaker: enabled=1, mode=none', ""]))
         go_on = build.OUT / "bochs.continue"  # Debian's Bochs stops in its debugger first
         go_on.write_text("continue\n")
@@ -237,7 +240,7 @@ class Bochs(Guest):
         try:
             self.connection = server.accept()[0]
         except TimeoutError:
-            raise EngineFailed(f"Bochs did not start; see {build.OUT}/bochs.log") from None
+            raise EngineFailed(f"Bochs did not start; see {build.OUT}/{self.name}.log") from None
         finally:
             server.close()
         self.lines = Lines(self.connection.fileno(), self.process.pid)
@@ -247,30 +250,71 @@ class Bochs(Guest):
         self.connection.sendall(text.encode())
 
 
-def machine_options(kernel, initrd, append):
+def is_morph86(name):
+    return name.partition("-")[0] == "morph86"
+
+
+def emulator(name, accel):
+    """The command without its machine. morph86-NAME runs with -accel NAME, morph86 alone with `accel`."""
+    if is_morph86(name):
+        return [build.OUT / "morph86", "-accel", name.partition("-")[2] or accel]
+    return ["qemu-system-i386", "-accel", "tcg"]
+
+
+def linux_options(kernel, initrd, append=build.APPEND):
     return ["-m", "256", "-nographic", "-no-reboot", "-nic", "none", "-kernel", kernel, "-initrd", initrd, "-append", append]
 
 
-def morph86_command(kernel, initrd, append=build.APPEND, extra=()):
-    return [build.OUT / "morph86", *machine_options(kernel, initrd, append), *extra]
-
-
-def qemu_command(kernel, initrd, append=build.APPEND, extra=()):
-    return ["qemu-system-i386", "-accel", "tcg", *machine_options(kernel, initrd, append), *extra]
+def drive(image):
+    return ["-drive", f"file={image},format=raw,if=ide,index=0"]
 
 
 def available(name):
-    if name == "morph86":
-        return (build.TOP / "build/morph86").exists()
+    if is_morph86(name):
+        return (build.OUT / "morph86").exists()
     return name == "native" or shutil.which({"qemu": "qemu-system-i386", "bochs": "bochs"}[name]) is not None
 
 
-def make(name, programs, initrd, disk):
-    kernel = build.KERNELS["686"]
-    extra = ["-hda", disk] if disk else []
+class Emulator:
+    """The machines that one emulator runs: Linux, and the one without an operating system. Only those that have programs start."""
+
+    def __init__(self, name, guests):
+        self.name, self.guests = name, guests
+
+    def start(self):
+        for guest in self.guests.values():
+            guest.start()
+
+    def stop(self):
+        for guest in self.guests.values():
+            guest.stop()
+
+    @property
+    def boot_seconds(self):
+        return self.guests["linux"].boot_seconds if "linux" in self.guests else None
+
+    def run(self, program, count, limit):
+        return self.guests[program.machine].run(program, count, limit)
+
+
+def make(name, accel, programs, chosen, disk):
+    """An engine that can run the programs `chosen`; `programs` are all there are, so that the guests are always the same."""
     if name == "native":
         return Native(programs)
-    if name == "bochs":
-        return Bochs(build.build_iso(kernel, initrd))
-    command = {"morph86": morph86_command, "qemu": qemu_command}[name]
-    return Guest(name, command(kernel, initrd, extra=extra))
+    machines = {p.machine for p in chosen}
+    guests = {}
+    if "linux" in machines:
+        kernel, initrd = build.KERNELS["686"], build.build_initrd("bench.initrd", programs)
+        if name == "bochs":
+            guests["linux"] = Bochs(name, f'type=cdrom, path="{build.build_iso(kernel, initrd)}", status=inserted')
+        else:
+            disks = drive(build.copy_for(name, disk)) if disk else []
+            guests["linux"] = Guest(name, [*emulator(name, accel), *linux_options(kernel, initrd), *disks])
+    if "metal" in machines:
+        image = build.copy_for(name, build.build_metal())
+        if name == "bochs":
+            guests["metal"] = Bochs(f"{name}-metal", f'type=disk, path="{image}", mode=volatile')
+        else:
+            guests["metal"] = Guest(f"{name}-metal", [*emulator(name, accel), "-m", "64", "-nographic", "-no-reboot", "-nic", "none",
+                                                      *drive(image)])
+    return Emulator(name, guests)

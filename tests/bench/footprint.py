@@ -45,17 +45,15 @@ def memory_of(pid, ram_bytes):
 def measure(options):
     build.fetch("linux")
     bios = build.build_exit_bios()
-    if engines.available("morph86"):
-        build.copy_morph86()
+    build.copy_morph86(options.binary)
     initrd = build.build_initrd("boot.gz", [])
-    commands = {"morph86": [build.OUT / "morph86"], "qemu": ["qemu-system-i386", "-accel", "tcg"]}
-    boots = {"morph86": engines.morph86_command, "qemu": engines.qemu_command}
     result = {}
     for name in options.engines:
-        if name not in commands or not engines.available(name):
+        if name in ("native", "bochs") or not engines.available(name):
             continue
-        row = {"start_ms": start_milliseconds([*commands[name], *EXIT_OPTIONS, "-bios", bios])}
-        machine = engines.Guest(name, boots[name](build.KERNELS["686"], initrd))
+        command = engines.emulator(name, options.accel)
+        row = {"start_ms": start_milliseconds([*command, *EXIT_OPTIONS, "-bios", bios])}
+        machine = engines.Guest(name, [*command, *engines.linux_options(build.KERNELS["686"], initrd)])
         try:
             machine.start()
             time.sleep(2)
@@ -72,10 +70,10 @@ def measure(options):
 
 
 def table(result):
-    lines = [f"{'engine':10}{'start to exit, ms':>20}{'PSS without guest RAM, MiB':>30}{'idle, % of a CPU':>20}"]
+    lines = [f"{'engine':16}{'start to exit, ms':>20}{'PSS without guest RAM, MiB':>30}{'idle, % of a CPU':>20}"]
     for name, row in result.items():
         start, pss, idle = row["start_ms"], row.get("pss_kib"), row.get("idle_cpu_percent")
-        lines.append(f"{name:10}{f'{start:.1f}' if start else 'failed':>20}{f'{pss / 1024:.1f}' if pss else '-':>30}"
+        lines.append(f"{name:16}{f'{start:.1f}' if start else 'failed':>20}{f'{pss / 1024:.1f}' if pss else '-':>30}"
                      f"{f'{idle:.1f}' if idle is not None else '-':>20}")
     lines.append("targets for morph86: below 10 ms, below 12 MiB")
     return "\n".join(lines)

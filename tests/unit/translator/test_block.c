@@ -350,6 +350,55 @@ static void a_second_page_that_is_not_there_faults_at_the_first_instruction(void
     }
 }
 
+/* A page table entry that is an instruction's immediate: the page walk sets its accessed bit, while the block runs. */
+static void a_page_walk_can_change_the_code_that_caused_it(void **state)
+{
+    struct machine *m = *state;
+    const uint32_t region = 0x00c00000, entry = 0x42, at = CODE + 4 * entry, page = region + entry * 0x1000;
+    static const uint8_t loads[][2] = {{0x8b, 0x0d}, {0x03, 0x0d}, {0x89, 0x0d}}; /* mov ecx, []; add; mov [], ecx */
+
+    for (unsigned i = 0; i < 12; i++) {
+        const bool is_write = loads[i % 3][0] == 0x89;
+
+        enter_protected(m, 0);
+        enable_paging(m);
+        put32(m, PAGE_DIRECTORY + (region >> 22) * 4, CODE | 7);
+        mmu_flush(&m->cpu->mmu);
+        put32(m, DATA, 5);
+        m->cpu->gpr[EBX] = m->cpu->gpr[ECX] = 0;
+        PUT(m, at - 8, 0x43, loads[i % 3][0], loads[i % 3][1], LE32(page), 0xb8, LE32(DATA | 7),
+            HLT); /* inc ebx; load */
+        run(m, at - 8);
+        assert_int_equal(m->cpu->gpr[EAX], DATA | (is_write ? 0x67 : 0x27));
+        assert_int_equal(m->cpu->gpr[EBX], 1);
+        assert_int_equal(m->cpu->gpr[ECX], is_write ? 0 : 5);
+        assert_int_equal(get32(m, DATA), is_write ? 0 : 5);
+    }
+}
+
+/* The same where the access is the interpreter's after all: a device lies there, or the code itself. */
+static void so_can_one_to_a_device_or_to_the_code(void **state)
+{
+    struct machine *m = *state;
+    struct patcher patcher = {.phys = m->phys, .address = DATA, .value = 1};
+    const uint32_t region = 0x00c00000, entry = 0x42, at = CODE + 4 * entry, page = region + entry * 0x1000;
+
+    phys_map_mmio(m->phys, 0xe0000000, 0x1000, &patcher_ops, &patcher);
+    for (unsigned i = 0; i < 12; i++) {
+        const uint32_t frame = i & 1 ? CODE : 0xe0000000;
+
+        enter_protected(m, 0);
+        enable_paging(m);
+        put32(m, PAGE_DIRECTORY + (region >> 22) * 4, CODE | 7);
+        mmu_flush(&m->cpu->mmu);
+        m->cpu->gpr[ECX] = 0x5a;
+        PUT(m, at - 7, i & 2 ? 0x8b : 0x89, 0x0d, LE32(page), 0xb8, LE32(frame | 7), HLT);
+        run(m, at - 7);
+        assert_int_equal(m->cpu->gpr[EAX], frame | (i & 2 ? 0x27 : 0x67));
+        assert_int_equal(m->cpu->eip, at + 5);
+    }
+}
+
 /* ---- ROM ---- */
 
 static void code_in_rom_runs_and_cannot_be_changed(void **state)
@@ -829,6 +878,8 @@ static const struct {
     TEST(its_second_page_can_be_mapped_anew),
     TEST(code_that_falls_into_the_next_page_notices_that_it_was_mapped_anew),
     TEST(a_second_page_that_is_not_there_faults_at_the_first_instruction),
+    TEST(a_page_walk_can_change_the_code_that_caused_it),
+    TEST(so_can_one_to_a_device_or_to_the_code),
     TEST(code_in_rom_runs_and_cannot_be_changed),
     TEST(memory_mapped_anew_takes_effect_behind_the_out),
     TEST(a_jump_within_the_page_follows_a_changed_block),

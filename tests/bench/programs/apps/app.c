@@ -6,11 +6,20 @@
  * Bench: apps grep_awk -DAPP=GREP
  * Bench: apps shell_loop -DAPP=LOOP
  * Bench: apps shell_forks -DAPP=FORKS
- * BusyBox as Debian ships it, the same file on every engine: compressors, text tools, a shell's own loop and a shell
- * that starts programs. */
+ * Bench: apps perl_words -DAPP=PERL
+ * Bench: apps perl_starts -DAPP=STARTS not-quick
+ * Bench: apps sqlite_memory -DAPP=SQLITE
+ * Bench: apps sqlite_file -DAPP=SQLITE_FILE not-quick
+ * BusyBox, perl and sqlite3 as Debian ships them, the same files on every engine: compressors, text tools, a shell's
+ * own loop and a shell that starts programs; a perl script, 100 short runs of perl, each at other addresses; tables in
+ * memory and in a file. */
 #include "rt.h"
 
-enum { GZIP, GUNZIP, BZIP2, XZCAT, SORT, GREP, LOOP, FORKS, O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000 };
+enum { GZIP, GUNZIP, BZIP2, XZCAT, SORT, GREP, LOOP, FORKS, PERL, STARTS, SQLITE, SQLITE_FILE };
+enum { O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000 };
+
+/* A program of debian/, by the loader that belongs to it. */
+#define DEBIAN "debian/ld-linux.so.2 --library-path debian debian/"
 
 static const char *const script[] = {
     [GZIP] = "./busybox gzip -c tmp/text | ./busybox md5sum",
@@ -23,6 +32,10 @@ static const char *const script[] = {
              "+ 1)); done; echo $s",
     [FORKS] =
         "i=0; while [ $i -lt 20 ]; do ./busybox true; x=$(echo $i | ./busybox tr 0-9 a-j); i=$((i + 1)); done; echo $x",
+    [PERL] = DEBIAN "perl debian/words.pl",
+    [STARTS] = "i=0; while [ $i -lt 100 ]; do " DEBIAN "perl -e 'print $ARGV[0] * 7, qq( )' $i; i=$((i + 1)); done",
+    [SQLITE] = DEBIAN "sqlite3 -batch -init /dev/null :memory: <debian/tables.sql",
+    [SQLITE_FILE] = "./busybox rm -f tmp/db; " DEBIAN "sqlite3 -batch -init /dev/null tmp/db <debian/tables.sql",
 };
 
 /* Runs text with BusyBox's shell; returns a checksum of what it writes. */
