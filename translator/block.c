@@ -204,6 +204,7 @@ void block_flush_all(struct translator *t)
         x64_jump_cache_clear(t->mode[i].jump_cache);
     t->n_blocks = t->n_sites = t->n_links = 0;
     t->arena_used = 0;
+    memset(t->found, 0, sizeof t->found);
     memset(t->free_insns, 0, sizeof t->free_insns);
     t->code_at = t->code_start;
     t->count.flushes++;
@@ -395,12 +396,20 @@ struct block *block_at_eip(struct translator *t)
     const bool flat_code = m->seg[CS] == SEG_CLASS_FLAT && m->code32;
     const lin_addr address = cpu->seg[CS].base + cpu->eip;
     struct code_place place = {.second_page = NO_PAGE};
+    struct found *found;
     uint8_t *host;
     struct block *block;
     uint32_t avail;
 
     if (cpu->eip > cpu->seg[CS].limit)
         return NULL; /* the interpreter raises the fault */
+    found = &t->found[(address ^ address >> 10) % FOUND_ENTRIES];
+    if (found->block && found->address == address && found->eip == cpu->eip && found->mode == mode &&
+        found->mmu_flushes == cpu->mmu.flushes && found->view == cpu->view && found->block->alive &&
+        found->cs_limit == cpu->seg[CS].limit) {
+        cpu->translated.page_eip = cpu->eip - (uint32_t)(found->block->address & 0xfff);
+        return found->block;
+    }
     place.address = mmu_fetch(&cpu->mmu, address, cpu->view, &host);
     place.host = host;
     if (!host)
@@ -441,5 +450,7 @@ struct block *block_at_eip(struct translator *t)
     if (!block || cpu->eip + (uint64_t)block->span_bytes > (uint64_t)cpu->seg[CS].limit + 1)
         return NULL;
     cpu->translated.page_eip = cpu->eip - (uint32_t)(place.address & 0xfff);
+    if (block->second_page == NO_PAGE)
+        *found = (struct found){address, cpu->eip, mode, cpu->seg[CS].limit, cpu->mmu.flushes, cpu->view, block};
     return block;
 }

@@ -14,6 +14,7 @@
 #define PAGE_BUCKETS      4096u
 #define MODES_MAX         64u
 #define UNALIGNED_ENTRIES 65536u
+#define FOUND_ENTRIES     1024u
 #define ARENA_BYTES       ((size_t)1 << 30) /* address space; a flush gives it back */
 #define NO_LINK           UINT32_MAX
 #define NO_PAGE           UINT64_MAX
@@ -97,6 +98,14 @@ struct translator {
     uint32_t n_sites, sites_size;
     struct x64_link *link;
     struct link_state *link_state;
+    /* What block_at_eip found, while nothing of it has changed: for code that the jump caches do not serve. */
+    struct found {
+        lin_addr address;
+        uint32_t eip, mode, cs_limit;
+        uint64_t mmu_flushes;
+        enum mmu_view view;
+        struct block *block;
+    } found[FOUND_ENTRIES];
     uint32_t n_links, links_size;
 
     struct ir_block ir; /* scratch of the block being translated */

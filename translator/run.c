@@ -18,6 +18,8 @@
 
 #define CACHE_BYTES_DEFAULT (256u << 20)
 
+extern const struct interp_handlers interp_popf; /* of the ISA table */
+
 bool callout_run(struct cpu *cpu, const struct insn *in, uint32_t eip)
 {
     struct insn *single = cpu->code->single;
@@ -130,6 +132,24 @@ static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t e
     return flat_fill(&cpu->mmu, address, wants_alignment ? site->width : 1, site->is_write, cpu->view);
 }
 
+/* The interpreter has executed `in`, and EIP is behind it. May the block go on there? What ends a block may if blocks
+ * like this one still fit, and if it cannot have changed what the linear page leads to. */
+static bool goes_on_behind(struct translator *t, const struct block *block, const struct insn *in,
+                           enum x64_site_kind kind, bool had_x87)
+{
+    const struct isa_row *row;
+
+    if (in->row == ISA_ROW_UD)
+        return false;
+    row = &isa_table[in->row];
+    if (had_x87 && (~t->cpu->fpu.control & FPU_CW_MASKS)) /* a control word that unmasks something */
+        return false;
+    if (kind != X64_SITE_CALLOUT_END)
+        return row->ends == ENDS_NEXT; /* a jump to the instruction behind it ends its block all the same */
+    return !t->options.no_chain && (row->ends == ENDS_NEXT || row->handlers == &interp_popf) && !had_x87 &&
+           mode_update(t) == block->mode;
+}
+
 static const void *slow(struct cpu *cpu, const uint8_t *where)
 {
     struct translator *t = cpu->translator;
@@ -169,12 +189,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
     }
-    /* A jump to the instruction behind it ends its block all the same; so does a control word that unmasks something.
-     */
-    if (in->row == ISA_ROW_UD || isa_table[in->row].ends != ENDS_NEXT ||
-        (had_x87 && (~cpu->fpu.control & FPU_CW_MASKS)))
-        goes_on = false;
-    if (goes_on && site.kind != X64_SITE_CALLOUT_END && flushes == t->count.flushes && block->alive) {
+    if (goes_on && flushes == t->count.flushes && block->alive && goes_on_behind(t, block, in, site.kind, had_x87)) {
         if (had_x87)
             x64_load_x87(cpu);
         x64_flags_out(cpu);

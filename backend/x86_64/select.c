@@ -803,6 +803,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_CALLOUT_END:
         select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+        s->goes_on = true; /* where the translator finds that nothing has changed after all */
         break;
     case IR_JMP:
     case IR_JCC:
@@ -845,6 +846,9 @@ uint8_t *x64_select(struct x64_job *job)
     }
     while (insn < ir->n_insns)
         job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+    if (s.goes_on)
+        select_exit(&s,
+                    &(struct ir_op){.opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns]});
     select_islands(&s);
     select_stubs(&s);
     return s.e.at;
