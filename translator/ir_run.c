@@ -418,6 +418,12 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
     case IR_EIP:
         store(dst, eip_of(r, op->imm), width);
         break;
+    case IR_EFLAGS:
+        store(dst, cpu_get_eflags(cpu) & ~(uint32_t)(EFLAGS_VM | EFLAGS_RF), width);
+        break;
+    case IR_CLI:
+        cpu->eflags &= ~(uint32_t)EFLAGS_IF;
+        break;
     case IR_SETCC:
         store(dst, flags_condition(cpu, op->arg), 1);
         break;

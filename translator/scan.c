@@ -65,6 +65,49 @@ static bool jump_is_safe(const struct cpu *cpu, const struct x86_mode *mode, con
     return (mode->code32 ? target : target & 0xffff) <= cpu->seg[CS].limit;
 }
 
+extern const struct interp_handlers interp_pushf, interp_cli; /* of the ISA table */
+
+/* EFLAGS goes to the stack as any other value; what it is, is the virtual processor's. */
+static bool inline_pushf(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode)
+{
+    const unsigned width = in->opsize32 ? 4 : 2;
+    struct ir_op *op;
+
+    if (mode->v86 || mode->seg[SS] == SEG_CLASS_OTHER || (mode->seg[SS] == SEG_CLASS_64K && mode->stack32))
+        return false;
+    ir_add(ir, IR_EFLAGS, width)->dst = IR_T0;
+    op = ir_add(ir, IR_MAP, width);
+    op->arg = IR_WRITE;
+    op->seg = SS;
+    op->base = IR_ESP;
+    op->imm = 0u - width;
+    op->addr16 = !mode->stack32;
+    op = ir_add(ir, IR_MOV, width);
+    op->dst = IR_MEM;
+    op->src = IR_T0;
+    op = ir_add(ir, IR_LEA, mode->stack32 ? 4 : 2);
+    op->dst = op->base = IR_ESP;
+    op->imm = 0u - width;
+    op->addr16 = !mode->stack32;
+    return true;
+}
+
+/* Inline emulation for sensitive instructions that are frequent; they end no block. False: it takes a callout. */
+static bool redirect_inline(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode)
+{
+    const struct interp_handlers *handlers = isa_table[in->row].handlers;
+
+    if (in->has_lock)
+        return false;
+    if (handlers == &interp_pushf)
+        return inline_pushf(ir, in, mode);
+    if (handlers == &interp_cli && (!mode->protected_mode || mode->cpl <= mode->iopl)) {
+        ir_add(ir, IR_CLI, 0);
+        return true;
+    }
+    return false;
+}
+
 static void redirect(struct ir_block *ir, bool ends)
 {
     ir_add(ir, ends ? IR_CALLOUT_END : IR_CALLOUT, 4);
@@ -96,7 +139,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
                 (row->ends != ENDS_JUMP || jump_is_safe(t->cpu, mode, in, page_offset, page_offset + at)) &&
                 x86_lower(ir, in, mode)) {
                 ended = row->ends != ENDS_NEXT;
-            } else {
+            } else if (!redirect_inline(ir, in, mode)) {
                 ended = changes_mode(row);
                 redirect(ir, ended);
             }

@@ -69,6 +69,7 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
     case IR_MAP:
         return s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 70;
     case IR_UNIT:
+    case IR_EFLAGS:
         return 60;
     case IR_DIV:
     case IR_IDIV:
@@ -599,6 +600,29 @@ static void select_eip(struct select *s, const struct ir_op *op)
         emit_movzx(&s->e, plan_reg[op->dst], 2, RM_REG(plan_reg[op->dst]));
 }
 
+/* The host's OSZAPC and the rest from memory. R12 keeps the flags meanwhile. */
+static void select_eflags(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    emit8(e, 0x9f);                                  /* lahf */
+    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_mov(e, 4, PLAN_T1, RAX);
+    emit_op(e, 0, 0x0fb6, 4, RCX, (struct rm){.reg = 4, .high = 1}, false); /* movzx ecx, ah: SF ZF AF PF CF, bit 1 */
+    emit_op(e, 0, 0x0fb6, 4, RDX, RM_REG(RAX), false);                      /* movzx edx, al */
+    emit_op(e, 0, 0xc1, 4, 4, RM_REG(RDX), false);                          /* shl edx, 11 */
+    emit8(e, 11);
+    emit_op(e, 0, 0x09, 4, RDX, RM_REG(RCX), false);
+    emit_op(e, 0, 0x0b, 4, RCX, STATE(eflags), false);
+    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false); /* and: VM and RF are not stored */
+    emit32(e, ~(uint32_t)(EFLAGS_VM | EFLAGS_RF));
+    emit_mov(e, 4, RAX, PLAN_T1);
+    emit8(e, 0x04); /* add al, 127 */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e); /* sahf */
+    emit_mov(e, 4, plan_reg[op->dst], RCX);
+}
+
 /* REP MOVS and REP STOS first try to do without the interpreter. */
 static const uint8_t *string_routine(const struct select *s, const struct insn *in)
 {
@@ -661,6 +685,16 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_EIP:
         select_eip(s, op);
+        break;
+    case IR_EFLAGS:
+        select_eflags(s, op);
+        break;
+    case IR_CLI: /* bit 9 of eflags to the top, out, and back */
+        emit_mov_load(e, 4, RCX, STATE(eflags));
+        emit_rorx(e, RCX, RCX, 10);
+        emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
+        emit_rorx(e, RCX, RCX, 23);
+        emit_mov_store(e, 4, STATE(eflags), RCX);
         break;
     case IR_SETCC:
         select_setcc(s, op);

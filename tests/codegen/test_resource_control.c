@@ -313,7 +313,9 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
 
 static bool is_redirected(const struct ir_block *ir)
 {
-    return ir->op[0].opcode == IR_CALLOUT || ir->op[0].opcode == IR_CALLOUT_END;
+    /* to the interpreter, or to inline emulation on the virtual processor's state */
+    return ir->op[0].opcode == IR_CALLOUT || ir->op[0].opcode == IR_CALLOUT_END || ir->op[0].opcode == IR_EFLAGS ||
+           ir->op[0].opcode == IR_CLI;
 }
 
 static bool has_unit(const struct ir_block *ir)

@@ -96,14 +96,15 @@ static void in_asm_tells_class_and_fate_of_each_instruction(void **state)
     const char *text;
 
     enter_protected(d->m, 0);
-    /* mov eax, 1; sgdt [50000]; nop; cli; hlt */
+    /* mov eax, 1; sgdt [50000]; nop; cli; hlt. CLI is carried out on the virtual processor. */
     text = LOG_OF_RUN(d, ACCEL_IR, "in_asm", 0xb8, 1, 0, 0, 0, 0x0f, 0x01, 0x05, 0, 0, 5, 0, 0x90, 0xfa, 0xf4);
     assert_contains(text, "IN: physical 000008000, protected mode, CPL 0, 32-bit code\n");
     assert_contains(text, "0008:00008000  mov eax, 1                                   ; innocuous, lowered\n");
     assert_contains(text, "; behaviour-sensitive, callout\n");
     assert_contains(text,
                     "0008:0000800c  nop                                          ; innocuous, lowered to nothing\n");
-    assert_contains(text, "0008:0000800d  cli                                          ; control-sensitive, callout\n");
+    assert_contains(
+        text, "0008:0000800d  cli                                          ; control-sensitive, inline emulation\n");
     assert_contains(
         text,
         "0008:0000800e  hlt                                          ; control-sensitive, callout, ends the block\n");
@@ -159,8 +160,8 @@ static void out_asm_prints_the_host_code_to_its_end(void **state)
 
     NEEDS_JIT();
     enter_protected(d->m, 0);
-    /* mov eax, 12345678; mov [50000], eax; cli; jmp +0; hlt */
-    text = LOG_OF_RUN(d, ACCEL_JIT, "out_asm", 0xb8, 0x78, 0x56, 0x34, 0x12, 0xa3, 0, 0, 5, 0, 0xfa, 0xeb, 0, 0xf4);
+    /* mov eax, 12345678; mov [50000], eax; aaa; jmp +0; hlt */
+    text = LOG_OF_RUN(d, ACCEL_JIT, "out_asm", 0xb8, 0x78, 0x56, 0x34, 0x12, 0xa3, 0, 0, 5, 0, 0x37, 0xeb, 0, 0xf4);
     assert_int_equal(count(text, "OUT: [size="), 2);
     assert_contains(text, " ---- 0008:00008000\n0x");
     assert_contains(text, "  mov ebx, 0x12345678\n");
