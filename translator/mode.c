@@ -1,6 +1,4 @@
 /* Which translations fit the CPU as it is: everything they depend on beside the code's bytes. */
-#include <stdlib.h>
-
 #include "frontend/x86/fpu.h"
 #include "frontend/x86/simd.h"
 #include "translator/internal.h"
@@ -72,10 +70,7 @@ uint32_t mode_update(struct translator *t)
         }
         t->mode[i].key = key;
         t->mode[i].mode = mode_of_key(key);
-        if (!t->mode[i].jump_cache) {
-            t->mode[i].jump_cache = calloc(X64_JUMP_CACHE_ENTRIES, sizeof *t->mode[i].jump_cache);
-            t->mode[i].jump_cache[0].tag = X64_JUMP_CACHE_NEVER;
-        }
+        t->mode[i].jump_cache[0].tag = X64_JUMP_CACHE_NEVER;
         t->n_modes++;
     }
     t->current_mode = i;

@@ -17,6 +17,7 @@
 #include "translator/ir_run.h"
 
 #define CACHE_BYTES_DEFAULT (256u << 20)
+#define JUMP_CACHES_BYTES   (MODES_MAX * X64_JUMP_CACHE_ENTRIES * sizeof(struct x64_jump_cache_entry))
 
 extern const struct interp_handlers interp_popf; /* of the ISA table */
 
@@ -301,6 +302,7 @@ const char *translator_missing_feature(void)
 bool translator_create(struct cpu *cpu, const struct translator_options *options, const char **error)
 {
     struct translator *t = calloc(1, sizeof *t);
+    struct x64_jump_cache_entry *caches;
 
     *error = "out of memory";
     if (!t)
@@ -316,6 +318,15 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         free(t);
         return false;
     }
+    /* One for each mode there may be: address space until it is used. */
+    caches = mmap(NULL, JUMP_CACHES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (caches == MAP_FAILED) {
+        munmap(t->arena, ARENA_BYTES);
+        free(t);
+        return false;
+    }
+    for (unsigned i = 0; i < MODES_MAX; i++)
+        t->mode[i].jump_cache = caches + i * X64_JUMP_CACHE_ENTRIES;
     if (!code_memory_create(&t->memory, t->options.cache_bytes)) {
         *error = "the host refuses memory that is executable";
         goto fail;
@@ -340,6 +351,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
 fail:
     free(t->callouts_of_row);
     code_memory_destroy(&t->memory);
+    munmap(caches, JUMP_CACHES_BYTES);
     munmap(t->arena, ARENA_BYTES);
     free(t);
     return false;
@@ -354,8 +366,7 @@ void translator_destroy(struct cpu *cpu)
     cpu->translator = NULL;
     cpu->engine = NULL;
     flat_destroy(&cpu->mmu);
-    for (unsigned i = 0; i < MODES_MAX; i++)
-        free(t->mode[i].jump_cache);
+    munmap(t->mode[0].jump_cache, JUMP_CACHES_BYTES);
     code_memory_destroy(&t->memory);
     munmap(t->arena, ARENA_BYTES);
     free(t->block);
