@@ -144,7 +144,7 @@ static void set_accel(struct options *o, const char *text)
     if (strcmp(text, "help") == 0) {
         puts("interp    interpreter\n"
              "ir        blocks translated to the intermediate representation, which is interpreted\n"
-             "jit       blocks translated to host code (default; ir where the host lacks BMI2); tools that ask for tcg get it too\n"
+             "jit       blocks translated to host code (default; interp where the host lacks BMI2); tools that ask for tcg get it too\n"
              "properties: jit,cache-size=MIB  jit,chain=off");
         exit(EXIT_SUCCESS);
     }
@@ -497,7 +497,7 @@ void options_parse(struct options *options, int argc, char **argv)
     char error[200];
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
-    options->accel.accel = translator_missing_feature() ? ACCEL_IR : ACCEL_JIT;
+    options->accel.accel = translator_missing_feature() ? ACCEL_INTERP : ACCEL_JIT;
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))
