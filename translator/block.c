@@ -114,21 +114,21 @@ static void unlink_incoming(struct translator *t, struct block *block)
 
 static struct insn *take_insns(struct translator *t, uint32_t n)
 {
-    struct insn *insns = t->free_insns[n];
+    struct free_insns *free_insns = t->free_insns[n];
 
-    if (!insns)
-        return arena_take(t, n * sizeof *insns);
-    memcpy(&t->free_insns[n], insns, sizeof insns);
-    return insns;
+    if (!free_insns)
+        return arena_take(t, n * sizeof(struct insn));
+    t->free_insns[n] = free_insns->next;
+    return (struct insn *)(void *)free_insns;
 }
 
-/* Whoever kills the block that runs may look at its instructions until the next translation. */
+/* Whoever kills the block that runs may look at its instructions, their handlers excepted, until the next translation. */
 static void give_insns(struct translator *t, struct block *block)
 {
-    struct insn **list = &t->free_insns[block->n_insns];
+    struct free_insns *free_insns = (struct free_insns *)(void *)block->insn;
 
-    memcpy(block->insn, list, sizeof *list);
-    *list = block->insn;
+    free_insns->next = t->free_insns[block->n_insns];
+    t->free_insns[block->n_insns] = free_insns;
 }
 
 static void block_kill(struct translator *t, struct block *block)

@@ -91,7 +91,9 @@ struct translator {
     size_t arena_used;
     /* Arrays of n instructions that dead blocks left, each beginning with the address of the next: code that modifies
      * itself would fill the arena with them. */
-    struct insn *free_insns[IR_MAX_INSNS + 1];
+    struct free_insns {
+        struct free_insns *next;
+    } * free_insns[IR_MAX_INSNS + 1];
     struct block **block;
     uint32_t n_blocks, blocks_size;
     struct x64_site *site;

@@ -84,6 +84,7 @@ enum ir_effect {
     IR_EFFECT_PURE,
     IR_EFFECT_FAULT,
     IR_EFFECT_CALLOUT,
+    IR_EFFECT_EXIT,
     IR_EFFECT_END,
 };
 

@@ -564,6 +564,11 @@ unsigned ir_run(struct cpu *cpu, const struct ir_op *op, const uint16_t *offset,
         case IR_JMP:
             cpu->eip = eip_of(&r, op->imm);
             return op->insn + 1u;
+        case IR_SIDE:
+            if (!flags_condition(cpu, op->arg))
+                break;
+            cpu->eip = eip_of(&r, op->imm);
+            return op->insn + 1u;
         case IR_JCC:
         case IR_JZR:
         case IR_JNZR:

@@ -50,7 +50,9 @@ static const char *fate(const struct translator *t, unsigned i)
             return "callout, ends the block";
         if (op->opcode == IR_EFLAGS || op->opcode == IR_CLI)
             return "inline emulation";
-        text = ir_info[op->opcode].effect == IR_EFFECT_END ? "lowered, ends the block" : "lowered";
+        text = ir_info[op->opcode].effect == IR_EFFECT_EXIT  ? "lowered, side exit"
+               : ir_info[op->opcode].effect == IR_EFFECT_END ? "lowered, ends the block"
+                                                             : "lowered";
     }
     return text;
 }

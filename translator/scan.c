@@ -113,12 +113,28 @@ static void redirect(struct ir_block *ir, bool ends)
     ir_add(ir, ends ? IR_CALLOUT_END : IR_CALLOUT, 4);
 }
 
+#define SIDE_EXITS_MAX 8u
+
+/* A conditional jump forward in the page, where code is flat, becomes a side exit: the block goes on with what follows.
+ */
+static bool becomes_side_exit(struct ir_block *ir, const struct x86_mode *mode, uint32_t here, unsigned n_before)
+{
+    struct ir_op *op = &ir->op[ir->n_ops - 1];
+
+    if (n_before == SIDE_EXITS_MAX || op->opcode != IR_JCC || !mode->code32 || mode->seg[CS] != SEG_CLASS_FLAT ||
+        op->imm <= here || op->imm >= PHYS_PAGE_SIZE)
+        return false;
+    op->opcode = IR_SIDE;
+    return true;
+}
+
 uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
                     size_t avail, unsigned max_insns)
 {
     struct ir_block *ir = &t->ir;
     const uint32_t features = t->cpu->model->isa_features;
     uint32_t at = 0;
+    unsigned n_side = 0;
     bool ended = false;
 
     ir_begin(ir, !mode->code32);
@@ -139,6 +155,10 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
                 (row->ends != ENDS_JUMP || jump_is_safe(t->cpu, mode, in, page_offset, page_offset + at)) &&
                 x86_lower(ir, in, mode)) {
                 ended = row->ends != ENDS_NEXT;
+                if (ended && becomes_side_exit(ir, mode, page_offset + at, n_side)) {
+                    n_side++;
+                    ended = false;
+                }
             } else if (!redirect_inline(ir, in, mode)) {
                 ended = changes_mode(row);
                 redirect(ir, ended);

@@ -841,6 +841,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_JMP:
     case IR_JCC:
+    case IR_SIDE:
     case IR_JZR:
     case IR_JNZR:
     case IR_JMPR:

@@ -186,6 +186,9 @@ void select_exit(struct select *s, const struct ir_op *op)
     case IR_JMP:
         exit_to(s, op->imm, here, op->arg);
         break;
+    case IR_SIDE:
+        add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
+        break;
     case IR_JCC:
         if (target_in_page(s, op->imm) && op->imm > here) {
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);

@@ -77,7 +77,7 @@ struct x64_job {
     uint32_t n_sites, n_links;
     uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
 };
-#define X64_MAX_LINKS 4u
+#define X64_MAX_LINKS 12u
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
 uint8_t *x64_select(struct x64_job *job);
 
