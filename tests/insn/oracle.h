@@ -211,8 +211,9 @@ struct oracle_machine;
 /* Random bytes of `form`: decode to its row. False if none was found (a hole in the generator). */
 bool oracle_make_insn(struct rng *r, const struct oracle_form *form, bool code32, uint32_t features,
                       struct oracle_insn *out);
-/* A state and memory for it; writes the operands to both machines. */
-void oracle_make_state(struct oracle_machine *m, struct rng *r, const struct oracle_form *form,
+/* A state and memory for it; writes the operands to both machines. False if whatever the state is the instruction would
+ * run into itself, which is not what is compared here. */
+bool oracle_make_state(struct oracle_machine *m, struct rng *r, const struct oracle_form *form,
                        const struct oracle_insn *insn, struct oracle_case *out);
 
 /* ---- machine ---- */

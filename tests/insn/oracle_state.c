@@ -316,15 +316,18 @@ static bool target_is_safe(const struct maker *k, uint32_t target)
     return target < k->insn->eip || target >= next + 16;
 }
 
-/* What the guest reads there, 0 where nothing of ours is. */
+/* What the guest will read there, 0 where nothing of ours is. The instruction itself may not have been loaded yet. */
 static uint32_t peek32(const struct maker *k, uint32_t linear)
 {
     uint32_t value = 0, offset;
     unsigned window;
 
     for (unsigned i = 0; i < 4; i++)
-        if (oracle_window_of(k->m, linear + i, &window, &offset))
-            value |= (uint32_t)k->m->guest[window][offset] << 8 * i;
+        if (oracle_window_of(k->m, linear + i, &window, &offset)) {
+            bool is_insn = window == WINDOW_CODE && offset - k->insn->eip < k->insn->len;
+
+            value |= (uint32_t)(is_insn ? k->insn->bytes[offset - k->insn->eip] : k->m->guest[window][offset]) << 8 * i;
+        }
     return value;
 }
 
@@ -687,7 +690,7 @@ static void make(struct maker *k)
         poke_string(k);
 }
 
-void oracle_make_state(struct oracle_machine *m, struct rng *r, const struct oracle_form *form,
+bool oracle_make_state(struct oracle_machine *m, struct rng *r, const struct oracle_form *form,
                        const struct oracle_insn *insn, struct oracle_case *out)
 {
     struct maker k = {.m = m, .r = r, .form = form, .insn = insn, .out = out, .s = &out->state};
@@ -699,7 +702,8 @@ void oracle_make_state(struct oracle_machine *m, struct rng *r, const struct ora
     for (unsigned i = 0; i < TRIES; i++) {
         make(&k);
         if (k.is_ud || outcome_is_safe(&k))
-            return;
+            return true;
         oracle_restore(m, out);
     }
+    return false;
 }
