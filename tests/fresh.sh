@@ -20,11 +20,11 @@ cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
 [ ! -e /etc/apt/apt.conf ] || cp /etc/apt/apt.conf "$folder/etc/apt/apt.conf"
 cp -r /etc/apt/apt.conf.d/. "$folder/etc/apt/apt.conf.d/" 2>/dev/null || true
 
-for mount in proc sys dev; do
+for mount in proc sys dev dev/pts; do
     mkdir -p "$folder/$mount"
     mountpoint -q "$folder/$mount" || mount --bind "/$mount" "$folder/$mount"
 done
-trap 'for mount in proc sys dev; do umount "$folder/$mount" 2>/dev/null || true; done' EXIT INT TERM
+trap 'for mount in proc sys dev/pts dev; do umount "$folder/$mount" 2>/dev/null || true; done' EXIT INT TERM
 
 rm -rf "$folder/morph86"
 git clone -q "$top" "$folder/morph86"
