@@ -12,8 +12,6 @@
 
 enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mode)
 {
-    const unsigned real_or_v86 = !mode->protected_mode || mode->v86;
-
     if ((row->checks & CPL0) && mode->cpl != 0)
         return PG_PRIVILEGED; /* it traps here */
     if ((row->checks & (IOPL_IF | IOPL_IO)) && mode->protected_mode && mode->cpl > mode->iopl)
@@ -24,7 +22,6 @@ enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mo
         return PG_CONTROL_SENSITIVE; /* would act on the host's state at CPL 0 */
     if (row->sensitive == SENSITIVE_BEHAVIOUR)
         return PG_BEHAVIOUR_SENSITIVE;
-    (void)real_or_v86;
     return row->sensitive == SENSITIVE_CONTROL ? PG_CONTROL_SENSITIVE : PG_INNOCUOUS;
 }
 

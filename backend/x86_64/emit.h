@@ -192,6 +192,18 @@ static inline void emit_pext(struct emit *e, unsigned to, unsigned from, struct 
 {
     emit_vex(e, 2, 2, 0, 0xf5, to, from, mask);
 }
+/* OSZAPC to RAX and back: AL = OF, AH = the others as LAHF has them. Cheaper than PUSHF and POPF. */
+static inline void emit_flags_to_rax(struct emit *e)
+{
+    emit8(e, 0x9f);                                  /* lahf */
+    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+}
+static inline void emit_flags_from_rax(struct emit *e)
+{
+    emit8(e, 0x04); /* add al, 127: overflows if AL is 1 */
+    emit8(e, 0x7f);
+    emit8(e, 0x9e); /* sahf */
+}
 /* Branches return the address of their displacement, for emit_patch*. */
 static inline uint8_t *emit_jmp32(struct emit *e)
 {

@@ -28,8 +28,7 @@ static void store_registers(struct emit *e)
         emit_mov_store(e, 4, RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, gpr) + 4 * i) - PLAN_STATE_BIAS),
                        plan_reg[i]);
     /* LAHF and SETO are cheaper than PUSHF; RAX is free at every exit once its value has been used. */
-    emit8(e, 0x9f);                                  /* lahf */
-    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_flags_to_rax(e);
     emit_mov_store(e, 8, STATE(translated.flags), RAX);
 }
 
@@ -40,9 +39,7 @@ static void load_registers(struct emit *e)
         emit_mov_load(e, 4, plan_reg[i],
                       RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, gpr) + 4 * i) - PLAN_STATE_BIAS));
     emit_mov_load(e, 4, RAX, STATE(translated.flags));
-    emit8(e, 0x04); /* add al, 127: OF = (al == 1) */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e); /* sahf */
+    emit_flags_from_rax(e);
 }
 
 /* Guest XMM registers to or from struct cpu. */

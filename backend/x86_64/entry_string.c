@@ -43,9 +43,7 @@ static void find_host(struct routine *r, unsigned to, unsigned linear, uint32_t 
 static void put_back_flags(struct emit *e)
 {
     emit_mov(e, 4, RAX, PLAN_T1);
-    emit8(e, 0x04); /* add al, 127 */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e); /* sahf */
+    emit_flags_from_rax(e);
 }
 
 static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
@@ -54,8 +52,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     struct emit *e = &r.e;
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
 
-    emit8(e, 0x9f);                                  /* lahf */
-    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_flags_to_rax(e);
     emit_mov(e, 4, PLAN_T1, RAX);
     emit_op(e, 0, 0x81, 4, 7, RM_REG(ecx), false); /* cmp ecx, a page's worth */
     emit32(e, PHYS_PAGE_SIZE >> shift);

@@ -260,8 +260,8 @@ translate:
 /* ---- two operands ---- */
 
 /* `op`rm,reg with the byte form at `opcode` and its reverse at opcode + 2, as the arithmetic group and MOV are encoded;
- * immediate forms are `imm_opcode` /ext. Writes dst unless `reads_only`. */
-static void two_operands(struct select *s, unsigned opcode, unsigned ext, const struct ir_op *op, bool reads_only)
+ * immediate forms are /ext. */
+static void two_operands(struct select *s, unsigned opcode, unsigned ext, const struct ir_op *op)
 {
     struct emit *e = &s->e;
     const unsigned w = op->width;
@@ -346,7 +346,6 @@ static void two_operands(struct select *s, unsigned opcode, unsigned ext, const 
     }
     if (rotated)
         emit_rorx(e, plan_reg[dst], plan_reg[dst], 24);
-    (void)reads_only;
 }
 
 /* ---- one operand ---- */
@@ -494,8 +493,7 @@ static void select_divide(struct select *s, const struct ir_op *op, bool is_sign
         emit_op(e, 0, 0x63, 8, PLAN_T1, rm_of(s, op->src), false); /* movsxd */
     else
         emit_mov_load(e, 4, PLAN_T1, rm_of(s, op->src));
-    emit8(e, 0x9f);                                  /* lahf */
-    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_flags_to_rax(e);
     emit_mov_store(e, 4, STATE(translated.scratch), RAX);
     emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
     emit_mov(e, 4, RDX, plan_reg[IR_EDX]);
@@ -524,9 +522,7 @@ static void select_divide(struct select *s, const struct ir_op *op, bool is_sign
     while (n-- > 0)
         emit_patch32(bad[n], e->at);
     emit_mov_load(e, 4, RAX, STATE(translated.scratch));
-    emit8(e, 0x04);
-    emit8(e, 0x7f);
-    emit8(e, 0x9e);
+    emit_flags_from_rax(e);
     select_slow_call(s, site);
     emit_patch8(over, e->at);
 }
@@ -605,8 +601,7 @@ static void select_eflags(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
-    emit8(e, 0x9f);                                  /* lahf */
-    emit_op(e, 0, 0x0f90, 1, 0, RM_REG(RAX), false); /* seto al */
+    emit_flags_to_rax(e);
     emit_mov(e, 4, PLAN_T1, RAX);
     emit_op(e, 0, 0x0fb6, 4, RCX, (struct rm){.reg = 4, .high = 1}, false); /* movzx ecx, ah: SF ZF AF PF CF, bit 1 */
     emit_op(e, 0, 0x0fb6, 4, RDX, RM_REG(RAX), false);                      /* movzx edx, al */
@@ -617,9 +612,7 @@ static void select_eflags(struct select *s, const struct ir_op *op)
     emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false); /* and: VM and RF are not stored */
     emit32(e, ~(uint32_t)(EFLAGS_VM | EFLAGS_RF));
     emit_mov(e, 4, RAX, PLAN_T1);
-    emit8(e, 0x04); /* add al, 127 */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e); /* sahf */
+    emit_flags_from_rax(e);
     emit_mov(e, 4, plan_reg[op->dst], RCX);
 }
 
@@ -660,7 +653,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
 
     switch (op->opcode) {
     case IR_MOV:
-        two_operands(s, 0x88, 0, op, false);
+        two_operands(s, 0x88, 0, op);
         break;
     case IR_MOVZX:
         select_extend(s, op, false);
@@ -703,31 +696,31 @@ static bool select_op(struct select *s, const struct ir_op *op)
         emit_op(e, 0, 0x0f40 | op->arg, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
         break;
     case IR_ADD:
-        two_operands(s, 0x00, 0, op, false);
+        two_operands(s, 0x00, 0, op);
         break;
     case IR_OR:
-        two_operands(s, 0x08, 1, op, false);
+        two_operands(s, 0x08, 1, op);
         break;
     case IR_ADC:
-        two_operands(s, 0x10, 2, op, false);
+        two_operands(s, 0x10, 2, op);
         break;
     case IR_SBB:
-        two_operands(s, 0x18, 3, op, false);
+        two_operands(s, 0x18, 3, op);
         break;
     case IR_AND:
-        two_operands(s, 0x20, 4, op, false);
+        two_operands(s, 0x20, 4, op);
         break;
     case IR_SUB:
-        two_operands(s, 0x28, 5, op, false);
+        two_operands(s, 0x28, 5, op);
         break;
     case IR_XOR:
-        two_operands(s, 0x30, 6, op, false);
+        two_operands(s, 0x30, 6, op);
         break;
     case IR_CMP:
-        two_operands(s, 0x38, 7, op, true);
+        two_operands(s, 0x38, 7, op);
         break;
     case IR_TEST:
-        two_operands(s, 0x84, 0, op, true);
+        two_operands(s, 0x84, 0, op);
         break;
     case IR_INC:
         one_operand(s, 0xfe, 0, op->dst, op->width);

@@ -31,7 +31,7 @@ struct select {
     bool sse_known, x87_known; /* in this block the registers are in the host's */
     bool x87_noted;
     uint8_t x87_data_seg; /* segment that FDS was noted for, plus 1; 0: none */
-    bool goes_on; /* the block may go on behind its last instruction, a CALLOUT_END */
+    bool goes_on;         /* the block may go on behind its last instruction, a CALLOUT_END */
     unsigned n_islands;
     struct island island[SELECT_MAX_ISLANDS];
 };

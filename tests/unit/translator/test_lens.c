@@ -86,8 +86,10 @@ static unsigned count(const char *text, const char *part)
 
 #define NEEDS_JIT()                                                                                                    \
     do {                                                                                                               \
-        if (translator_missing_feature())                                                                              \
+        if (translator_missing_feature()) {                                                                            \
+            print_message("skipped: this host's processor lacks %s\n", translator_missing_feature());                  \
             skip();                                                                                                    \
+        }                                                                                                              \
     } while (0)
 
 static void in_asm_tells_class_and_fate_of_each_instruction(void **state)
