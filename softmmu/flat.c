@@ -5,15 +5,24 @@
 #include <sys/mman.h>
 
 static const uint32_t table_offset[FLAT_TABLES] = {
-    [FLAT_EXEC] = FLAT_OFFSET_EXEC,     [FLAT_READ8] = FLAT_OFFSET_READ8,     [FLAT_WRITE8] = FLAT_OFFSET_WRITE8,
-    [FLAT_READ1] = FLAT_OFFSET_READ1,   [FLAT_READ2] = FLAT_OFFSET_READ2,     [FLAT_READ4] = FLAT_OFFSET_READ4,
-    [FLAT_READ16] = FLAT_OFFSET_READ16, [FLAT_WRITE1] = FLAT_OFFSET_WRITE1,   [FLAT_WRITE2] = FLAT_OFFSET_WRITE2,
-    [FLAT_WRITE4] = FLAT_OFFSET_WRITE4, [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
+    [FLAT_EXEC] = FLAT_OFFSET_EXEC,
+    [FLAT_READ8] = FLAT_OFFSET_READ8,
+    [FLAT_WRITE8] = FLAT_OFFSET_WRITE8,
+    [FLAT_READ1] = FLAT_OFFSET_READ1,
+    [FLAT_READ2] = FLAT_OFFSET_READ2,
+    [FLAT_READ4] = FLAT_OFFSET_READ4,
+    [FLAT_READ16] = FLAT_OFFSET_READ16,
+    [FLAT_WRITE1] = FLAT_OFFSET_WRITE1,
+    [FLAT_WRITE2] = FLAT_OFFSET_WRITE2,
+    [FLAT_WRITE4] = FLAT_OFFSET_WRITE4,
+    [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
+    [FLAT_READ_GROUP] = FLAT_OFFSET_READ_GROUP,
+    [FLAT_WRITE_GROUP] = FLAT_OFFSET_WRITE_GROUP,
 };
 /* Entries per page, as a shift: one for each residue of the width. */
 static const uint8_t table_shift[FLAT_TABLES] = {
-    [FLAT_READ2] = 1,  [FLAT_READ4] = 2,  [FLAT_READ8] = 3,  [FLAT_WRITE8] = 3,
-    [FLAT_READ16] = 4, [FLAT_WRITE2] = 1, [FLAT_WRITE4] = 2, [FLAT_WRITE16] = 4,
+    [FLAT_READ2] = 1,  [FLAT_READ4] = 2,  [FLAT_READ8] = 3,   [FLAT_WRITE8] = 3,     [FLAT_READ16] = 4,
+    [FLAT_WRITE2] = 1, [FLAT_WRITE4] = 2, [FLAT_WRITE16] = 4, [FLAT_READ_GROUP] = 5, [FLAT_WRITE_GROUP] = 5,
 };
 
 /* More than that between two flushes, and the list is flushed: pages that are dropped and filled again are named anew.
@@ -50,9 +59,18 @@ static uint16_t *present_at(const struct flat_view *v, uint32_t page)
     return (uint16_t *)(void *)(v->base + FLAT_OFFSET_PRESENT) + page;
 }
 
+static void set_entry(const struct flat_view *v, enum flat_table table, uint32_t page, uint64_t addend)
+{
+    uint64_t *entry = entry_at(v, table, page);
+    const bool is_group = table == FLAT_READ_GROUP || table == FLAT_WRITE_GROUP;
+
+    for (unsigned i = 0; i < (is_group ? FLAT_GROUP_PARTS - 1u : 1u); i++)
+        entry[i] = addend;
+}
+
 static void drop_entry(const struct flat_view *v, const struct fill *fill)
 {
-    *entry_at(v, fill->table, fill->page) = 0;
+    set_entry(v, fill->table, fill->page, 0);
     *present_at(v, fill->page) &= (uint16_t) ~(1u << fill->table);
 }
 
@@ -132,18 +150,17 @@ static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr addre
                       enum mmu_view view)
 {
     struct flat_view *v = &mmu->flat->view[view];
-    uint64_t *entry = entry_at(v, table, address >> PHYS_PAGE_SHIFT);
     struct fill fill = {address >> PHYS_PAGE_SHIFT, e->phys_page, (uint8_t)table};
 
     const enum tlb_list list = e->is_global ? TLB_LIST_GLOBAL : TLB_LIST_LOCAL;
 
-    if (*entry == e->addend)
+    if (*entry_at(v, table, fill.page) == e->addend)
         return e->addend;
     if (v->filled[list].count == FILLS_MAX)
         drop_list(v, list);
     if (!remember(&v->filled[list], &fill))
         return 0;
-    *entry = e->addend;
+    set_entry(v, table, fill.page, e->addend);
     *present_at(v, fill.page) |= (uint16_t)(1u << table);
     return e->addend;
 }
@@ -157,6 +174,16 @@ bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write,
     if ((is_write ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff))
         return false;
     return enter(mmu, e, address, (enum flat_table)((is_write ? FLAT_WRITE1 : FLAT_READ1) + by_alignment), view) != 0;
+}
+
+bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view)
+{
+    const struct tlb_entry *e = tlb_slot(mmu, address, view);
+
+    if ((writes ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff) ||
+        (writes && e->read_tag != e->write_tag))
+        return false;
+    return enter(mmu, e, address, writes ? FLAT_WRITE_GROUP : FLAT_READ_GROUP, view) != 0;
 }
 
 uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)
@@ -190,7 +217,7 @@ void flat_drop_page(struct flat *flat, lin_addr address)
         uint16_t *present = present_at(&flat->view[i], page);
 
         for (; *present; *present &= (uint16_t)(*present - 1))
-            *entry_at(&flat->view[i], (enum flat_table)__builtin_ctz(*present), page) = 0;
+            set_entry(&flat->view[i], (enum flat_table)__builtin_ctz(*present), page, 0);
     }
 }
 

@@ -6,7 +6,7 @@
  * Tables for accesses of 2, 4, 8 and 16 bytes have an entry for each residue of the address modulo that width, of which
  * only that of aligned addresses is ever filled: what could cross into another page misses by itself. Accesses of 10
  * bytes, and of 8 and 16 that are not aligned, use the table for bytes after a look into `fits8` or `fits16`. The
- * tables are address space (about 500 MiB a view), of which only touched pages exist.
+ * tables are address space (1 GiB a view), of which only touched pages exist.
  *
  * The tables mirror the tagged TLB (mmu.h), never more than it would allow: mmu.c tells when translations end.
  */
@@ -22,11 +22,13 @@ enum flat_table {
     FLAT_READ4,
     FLAT_READ8,
     FLAT_READ16,
+    FLAT_READ_GROUP,
     FLAT_WRITE1,
     FLAT_WRITE2,
     FLAT_WRITE4,
     FLAT_WRITE8,
     FLAT_WRITE16,
+    FLAT_WRITE_GROUP,
     FLAT_TABLES
 };
 
@@ -46,7 +48,14 @@ enum flat_table {
 #define FLAT_OFFSET_FITS8   0x1f800000u /* a byte per page offset: 1 if 8 bytes from there stay in the page */
 #define FLAT_OFFSET_FITS16  0x1f801000u
 #define FLAT_OFFSET_PRESENT 0x1f802000u /* uint16_t per page: bit n says that enum flat_table n has an entry */
-#define FLAT_BYTES          0x1fa02000u
+#define FLAT_OFFSET_READ_GROUP  0x20000000u
+#define FLAT_OFFSET_WRITE_GROUP 0x30000000u
+#define FLAT_BYTES              0x40000000u
+
+/* The tables for groups have an entry for each part of a page, all filled at once but that of the last part: several
+ * accesses within the size of a part of an address in any other stay in the page. */
+#define FLAT_GROUP_PARTS      32
+#define FLAT_GROUP_PART_BYTES 128
 
 struct flat;
 
@@ -59,6 +68,8 @@ uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 /* Enters the translation that the TLB holds for `address`, for accesses of `width` bytes (1, 2, 4, 8, 10, 16), if plain
  * accesses of that kind may go straight to host memory; true if it has done so. */
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
+/* The same for groups of accesses, `writes` if one of them is a write. */
+bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view);
 /* What is entered for instruction fetch at `address`, given flat_base(): 0 if nothing is. */
 static inline uint64_t flat_exec_addend(const void *base, lin_addr address)
 {

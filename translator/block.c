@@ -122,7 +122,8 @@ static struct insn *take_insns(struct translator *t, uint32_t n)
     return (struct insn *)(void *)free_insns;
 }
 
-/* Whoever kills the block that runs may look at its instructions, their handlers excepted, until the next translation. */
+/* Whoever kills the block that runs may look at its instructions, their handlers excepted, until the next translation.
+ */
 static void give_insns(struct translator *t, struct block *block)
 {
     struct free_insns *free_insns = (struct free_insns *)(void *)block->insn;
@@ -210,17 +211,31 @@ void block_flush_all(struct translator *t)
     t->count.flushes++;
 }
 
-static unsigned unaligned_index(const struct block *block, unsigned page_offset)
+#define ADAPT_MASK 3u /* enum x64_adapt; above it failures in a row */
+
+static uint8_t *adapted_at(struct translator *t, const struct block *block, unsigned page_offset)
 {
     const phys_addr at = (block->address & PHYS_PAGE_MASK) | page_offset;
 
-    return (unsigned)(at ^ at >> 16) % UNALIGNED_ENTRIES;
+    return &t->adapted[(at ^ at >> 16) % ADAPTED_ENTRIES];
 }
 
-void block_expect_unaligned(struct translator *t, struct block *block, unsigned insn)
+void block_adapt(struct translator *t, struct block *block, unsigned insn, enum x64_adapt adapt)
 {
-    t->unaligned[unaligned_index(block, block->offset[insn])] = 1;
+    *adapted_at(t, block, block->offset[insn]) |= (uint8_t)adapt;
     block_kill(t, block);
+}
+
+void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served)
+{
+    uint8_t *at = adapted_at(t, block, block->offset[insn]);
+
+    if (served)
+        *at &= ADAPT_MASK;
+    else if (*at < (uint8_t)~ADAPT_MASK)
+        *at += ADAPT_MASK + 1;
+    else
+        block_adapt(t, block, insn, X64_ADAPT_UNGROUPED);
 }
 
 /* Host code for t->ir. False if an operation has none. */
@@ -242,12 +257,13 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .link = t->new_link,
         .insn_host = t->insn_host,
         .insn = t->scan,
-        .unaligned = t->new_unaligned,
+        .adapted = t->new_adapted,
+        .plain = block->plain,
     };
     uint8_t *end;
 
     for (unsigned i = 0; i < t->ir.n_insns; i++)
-        t->new_unaligned[i] = t->unaligned[unaligned_index(block, t->ir.offset[i])];
+        t->new_adapted[i] = *adapted_at(t, block, t->ir.offset[i]);
     end = x64_select(&job);
     uint32_t size = t->links_size;
 
@@ -311,7 +327,8 @@ static void add_to_page(struct translator *t, struct block *block, phys_addr add
     page->mask |= granules(first, last);
 }
 
-static struct block *translate(struct translator *t, const struct code_place *place, const uint8_t *bytes, size_t avail)
+static struct block *translate(struct translator *t, const struct code_place *place, const uint8_t *bytes, size_t avail,
+                               bool plain)
 {
     /* Reading the clock costs as much as an instruction: every sixteenth block stands for the others. */
     const bool is_timed = t->count.blocks % 16 == 0;
@@ -340,6 +357,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
                             .span_bytes = span,
                             .alive = true,
                             .code16 = t->ir.code16,
+                            .plain = plain,
                             .n_insns = t->ir.n_insns,
                             .n_ops = t->ir.n_ops,
                             .number = t->n_blocks,
@@ -388,7 +406,7 @@ static bool find_second_page(struct translator *t, lin_addr address, struct code
     return true;
 }
 
-struct block *block_at_eip(struct translator *t)
+static struct block *find_block(struct translator *t, bool plain)
 {
     struct cpu *cpu = t->cpu;
     const uint32_t mode = mode_update(t);
@@ -404,7 +422,7 @@ struct block *block_at_eip(struct translator *t)
     if (cpu->eip > cpu->seg[CS].limit)
         return NULL; /* the interpreter raises the fault */
     found = &t->found[(address ^ address >> 10) % FOUND_ENTRIES];
-    if (found->block && found->address == address && found->eip == cpu->eip && found->mode == mode &&
+    if (!plain && found->block && found->address == address && found->eip == cpu->eip && found->mode == mode &&
         found->mmu_flushes == cpu->mmu.flushes && found->view == cpu->view && found->block->alive &&
         found->cs_limit == cpu->seg[CS].limit) {
         cpu->translated.page_eip = cpu->eip - (uint32_t)(found->block->address & 0xfff);
@@ -418,8 +436,8 @@ struct block *block_at_eip(struct translator *t)
     avail = PHYS_PAGE_SIZE - (uint32_t)(place.address & 0xfff);
     for (block = t->bucket[block_hash(place.address, mode, flat_code ? 0 : cpu->eip)]; block;
          block = block->next_in_bucket) {
-        if (block->address != place.address || block->mode != mode || block->eip != (flat_code ? 0 : cpu->eip) ||
-            block->cs_limit != (flat_code ? 0 : cpu->seg[CS].limit))
+        if (block->address != place.address || block->mode != mode || block->plain != plain ||
+            block->eip != (flat_code ? 0 : cpu->eip) || block->cs_limit != (flat_code ? 0 : cpu->seg[CS].limit))
             continue;
         if (block->second_page == NO_PAGE)
             break;
@@ -438,19 +456,29 @@ struct block *block_at_eip(struct translator *t)
                 return NULL;
             memcpy(bytes, place.host, avail);
             memcpy(bytes + avail, place.second_host, INSN_MAX_BYTES);
-            block = translate(t, &place, bytes, INSN_MAX_BYTES);
+            block = translate(t, &place, bytes, INSN_MAX_BYTES, plain);
             if (!block)
                 return NULL;
         }
     }
     if (!block) {
         place.second_page = NO_PAGE;
-        block = translate(t, &place, place.host, avail);
+        block = translate(t, &place, place.host, avail, plain);
     }
     if (!block || cpu->eip + (uint64_t)block->span_bytes > (uint64_t)cpu->seg[CS].limit + 1)
         return NULL;
     cpu->translated.page_eip = cpu->eip - (uint32_t)(place.address & 0xfff);
-    if (block->second_page == NO_PAGE)
+    if (block->second_page == NO_PAGE && !plain)
         *found = (struct found){address, cpu->eip, mode, cpu->seg[CS].limit, cpu->mmu.flushes, cpu->view, block};
     return block;
+}
+
+struct block *block_at_eip(struct translator *t)
+{
+    return find_block(t, false);
+}
+
+struct block *block_at_eip_plain(struct translator *t)
+{
+    return find_block(t, true);
 }

@@ -13,7 +13,7 @@
 #define BLOCK_BUCKETS     65536u
 #define PAGE_BUCKETS      4096u
 #define MODES_MAX         64u
-#define UNALIGNED_ENTRIES 65536u
+#define ADAPTED_ENTRIES   65536u
 #define FOUND_ENTRIES     1024u
 #define ARENA_BYTES       ((size_t)1 << 30) /* address space; a flush gives it back */
 #define NO_LINK           UINT32_MAX
@@ -34,6 +34,7 @@ struct block {
     uint32_t span_bytes;
     bool alive; /* false: a store has hit its bytes */
     bool code16;
+    bool plain; /* its accesses form no groups; for what a page does not serve */
     uint32_t n_insns, n_ops;
     uint32_t number;   /* index into translator.block */
     uint32_t incoming; /* links that lead here: head of a list through link_next */
@@ -115,10 +116,10 @@ struct translator {
     uint32_t insn_host[IR_MAX_INSNS + 1];
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];
-    /* By a hash of the instruction's physical address: its access was not aligned once, so blocks expect
-     * that of it. A collision costs a little speed. */
-    uint8_t unaligned[UNALIGNED_ENTRIES];
-    bool new_unaligned[IR_MAX_INSNS]; /* of the block being translated */
+    /* By a hash of the instruction's physical address: what blocks are to expect of its accesses, enum x64_adapt. A
+     * collision costs a little speed. In bits 2 to 7 how often in a row pages did not serve its group. */
+    uint8_t adapted[ADAPTED_ENTRIES];
+    uint8_t new_adapted[IR_MAX_INSNS]; /* of the block being translated */
     struct translator_counters count;
     uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
@@ -144,12 +145,16 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
 /* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted. Sets
  * translated.page_eip. Raises #PF. */
 struct block *block_at_eip(struct translator *t);
+/* The same without groups of accesses. */
+struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);
 void block_link(struct translator *t, uint32_t link, struct block *to);
-/* The block's instruction made an unaligned access: it is translated anew, for that. */
-void block_expect_unaligned(struct translator *t, struct block *block, unsigned insn);
+/* From now on blocks expect that of the instruction; this one dies. */
+void block_adapt(struct translator *t, struct block *block, unsigned insn, enum x64_adapt adapt);
+/* Notes whether a page served the group that the instruction leads. Those that none serves adapt. */
+void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served);
 
 #endif

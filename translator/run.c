@@ -133,6 +133,34 @@ static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t e
     return flat_fill(&cpu->mmu, address, wants_alignment ? site->width : 1, site->is_write, cpu->view);
 }
 
+/* A group's look-up found nothing. Enters its page if that may serve the whole group, whose first access is the site's;
+ * true if it may be tried again. Raises #PF. */
+static bool fill_group(struct cpu *cpu, const struct x64_site *site, uint32_t eip)
+{
+    const lin_addr address = cpu->translated.address + site->offset;
+
+    cpu->eip = eip; /* for the fault */
+    cpu->insn = cpu->code->single;
+    cpu->code->single[0].offset = 0;
+    cpu->block = NULL;
+    if (site->is_write)
+        mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
+    else
+        mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    return flat_fill_group(&cpu->mmu, address, site->writes_later, cpu->view);
+}
+
+/* On in a block without groups. */
+static const void *go_on_plain(struct translator *t)
+{
+    const struct block *plain = block_at_eip_plain(t);
+
+    if (!plain)
+        return leave(t);
+    x64_flags_out(t->cpu);
+    return code_memory_exec(&t->memory, plain->code);
+}
+
 /* The interpreter has executed `in`, and EIP is behind it. May the block go on there? What ends a block may if blocks
  * like this one still fit, and if it cannot have changed what the linear page leads to. */
 static bool goes_on_behind(struct translator *t, const struct block *block, const struct insn *in,
@@ -164,6 +192,18 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     if (block->code16)
         eip &= 0xffff;
     x64_flags_in(cpu);
+    if (site.x87_insn)
+        x64_note_x87(cpu, &block->insn[site.x87_insn - 1], block->offset[site.x87_insn - 1],
+                     site.x87_data ? &block->insn[site.x87_data - 1] : NULL);
+    if (site.kind == X64_SITE_GROUP) {
+        t->count.misses++;
+        const bool again = fill_group(cpu, &site, eip);
+
+        if (!block->alive)
+            return go_on(t);
+        block_group_served(t, block, site.insn, again);
+        return again ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]) : go_on_plain(t);
+    }
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
         const bool again = fill_tables(cpu, &site, eip);
@@ -174,6 +214,8 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
         relax = is_unaligned(cpu, &site);
     }
+    if (cpu->translated.x87_loaded)
+        x64_settle_x87_pointers(cpu);
     t->count.callouts++;
     if (in->row != ISA_ROW_UD)
         t->callouts_of_row[in->row]++;
@@ -185,12 +227,13 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     const lin_addr source = cpu->seg[in->seg].base + cpu->gpr[ESI], target = cpu->seg[ES].base + cpu->gpr[EDI];
     goes_on = callout_run(cpu, in, eip);
     if (relax && block->alive)
-        block_expect_unaligned(t, block, site.insn);
+        block_adapt(t, block, site.insn, X64_ADAPT_UNALIGNED);
     if (in->rep) { /* so that next time the host's string instructions find their pages */
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
     }
-    if (goes_on && flushes == t->count.flushes && block->alive && goes_on_behind(t, block, in, site.kind, had_x87)) {
+    if (goes_on && !site.crosses && flushes == t->count.flushes && block->alive &&
+        goes_on_behind(t, block, in, site.kind, had_x87)) {
         if (had_x87)
             x64_load_x87(cpu);
         x64_flags_out(cpu);
@@ -214,9 +257,9 @@ static const void *link_jump(struct cpu *cpu, const uint8_t *where)
     if (from->code16)
         cpu->eip &= 0xffff;
     x64_flags_in(cpu);
-    if (t->options.no_chain)
+    if (t->options.no_chain && !link->plain) /* a plain block goes on with the same instruction */
         return leave(t);
-    to = block_at_eip(t);
+    to = link->plain ? block_at_eip_plain(t) : block_at_eip(t);
     if (!to)
         return leave(t);
     if (flushes == t->count.flushes)
@@ -339,8 +382,11 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translator = t;
     cpu->engine = options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
     cpu->translated.mask2 = 0xfffff001;
+    cpu->translated.mask4 = 0xfffff003;
     cpu->translated.mask8 = 0xfffff007;
     cpu->translated.mask16 = 0xfffff00f;
+    cpu->translated.mask_group = (uint32_t)-FLAT_GROUP_PART_BYTES;
+    cpu->translated.mask_part = PHYS_PAGE_SIZE - FLAT_GROUP_PART_BYTES;
     cpu->translated.mask_offset = 0xfff;
     cpu->translated.mask_x87 = FPU_CW_MASKS;
     cpu->translated.slow = slow;

@@ -61,16 +61,16 @@ static void if_unit_loaded(struct emit *e, bool store)
     emit_patch8(skip, e->at);
 }
 
-/* C function at `field`(cpu, RSI), then on at the address it returns. */
+/* C function at `field`(cpu, RSI), then on at the address it returns. R12 and R13 survive, as C functions save them. */
 static void call_c(struct emit *e, struct rm field)
 {
     if_unit_loaded(e, true);
     emit_lea(e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
     emit_op(e, 0, 0xff, 4, 2, field, false); /* call [field] */
-    emit_mov(e, 8, PLAN_T1, RAX);
+    emit_mov_store(e, 8, STATE(translated.scratch), RAX);
     if_unit_loaded(e, false);
     load_registers(e);
-    emit_op(e, 0, 0xff, 4, 4, RM_REG(PLAN_T1), false); /* jmp */
+    emit_op(e, 0, 0xff, 4, 4, STATE(translated.scratch), false); /* jmp */
 }
 
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
@@ -94,7 +94,6 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     emit8(&e, 8);
     emit_lea(&e, 8, PLAN_STATE, RM_MEM(RDI, PLAN_STATE_BIAS));
     emit_mov(&e, 8, PLAN_T1, RSI);
-    emit_mov_imm32(&e, PLAN_MASK4, 0xfffff003);
     if_unit_loaded(&e, false);
     load_registers(&e);
     emit_op(&e, 0, 0xff, 4, 4, RM_REG(PLAN_T1), false);

@@ -12,7 +12,6 @@
 
 #define PLAN_STATE   R15 /* struct cpu + PLAN_STATE_BIAS */
 #define PLAN_FLAT    R14 /* softmmu/flat.h, tables of the view */
-#define PLAN_MASK4   R13 /* PEXT mask: page number and two low bits */
 #define PLAN_ADDEND  RCX
 #define PLAN_ADDRESS RDX /* an address that no guest register holds */
 #define PLAN_T0      RAX

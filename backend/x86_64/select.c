@@ -3,7 +3,8 @@
  *
  * What is emitted between guest instructions changes no flag: LEA, MOV, BMI2 and JRCXZ only. A memory access that the
  * tables of softmmu/flat.h do not settle jumps to an island, a `call` of the slow trampoline with the site's number
- * behind it; JRCXZ reaches 127 bytes, so islands are laid out within that, in the way if need be.
+ * behind it. JRCXZ reaches 127 bytes, so a jump to the island is laid out within that, in the way if need be; the
+ * islands themselves stand behind the block.
  */
 #include "backend/x86_64/select.h"
 
@@ -12,11 +13,19 @@
 
 /* ---- islands ---- */
 
+struct x64_site select_site(const struct select *s, struct x64_site site)
+{
+    site.crosses = s->survey.crosses[site.insn];
+    site.x87_insn = s->x87_note ? (uint8_t)(s->x87_note->insn + 1) : 0;
+    site.x87_data = s->x87_data ? (uint8_t)(s->x87_data->insn + 1) : 0;
+    return site;
+}
+
 void select_branch_to_island(struct select *s, uint8_t *field, struct x64_site site)
 {
     struct island *island = &s->island[s->n_islands++];
 
-    *island = (struct island){.field = field, .site = site};
+    *island = (struct island){.field = field, .site = select_site(s, site)};
 }
 
 static uint32_t add_site(struct select *s, struct x64_site site)
@@ -26,18 +35,47 @@ static uint32_t add_site(struct select *s, struct x64_site site)
     return s->job->first_site + s->job->n_sites++;
 }
 
-void select_slow_call(struct select *s, struct x64_site site)
+static void call_slow(struct select *s, struct x64_site site)
 {
     emit_call_to(&s->e, s->job->entry->slow);
     emit32(&s->e, add_site(s, site));
 }
 
+void select_slow_call(struct select *s, struct x64_site site)
+{
+    call_slow(s, select_site(s, site));
+}
+
+/* A group's look-up found nothing. If that is because the group may reach beyond its page a block without groups goes
+ * on from here; else C code sees to it. */
+static void emit_group_island(struct select *s, const struct island *island)
+{
+    struct emit *e = &s->e;
+    struct x64_link *link = &s->job->link[s->job->n_links++];
+    uint8_t *last_part;
+
+    if (island->stop_reg != PLAN_ADDRESS)
+        emit_mov(e, 4, PLAN_ADDRESS, island->stop_reg);
+    emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_part));
+    emit_lea(e, 4, RCX, RM_MEM(RCX, -(FLAT_GROUP_PARTS - 1)));
+    last_part = emit_jrcxz(e);
+    call_slow(s, island->site);
+    emit_patch8(last_part, e->at);
+    *link = (struct x64_link){.field = emit_jmp32(e),
+                              .target = s->job->ir->offset[island->site.insn],
+                              .block = s->job->block,
+                              .jump = IR_JUMP_PLAIN,
+                              .plain = true};
+}
+
 static void emit_island(struct select *s, const struct island *island)
 {
-    emit_patch8(island->field, s->e.at);
     switch (island->kind) {
     case ISLAND_SLOW:
-        select_slow_call(s, island->site);
+        call_slow(s, island->site);
+        break;
+    case ISLAND_GROUP:
+        emit_group_island(s, island);
         break;
     case ISLAND_LOAD:
         emit_call_to(&s->e, island->load);
@@ -57,9 +95,37 @@ static void emit_island(struct select *s, const struct island *island)
 
 void select_islands(struct select *s)
 {
-    for (unsigned i = 0; i < s->n_islands; i++)
-        emit_island(s, &s->island[i]);
+    for (unsigned i = 0; i < s->n_islands; i++) {
+        struct island *island = &s->island[i];
+
+        emit_patch8(island->field, s->e.at);
+        if (s->n_islands == 1) {
+            emit_island(s, island);
+        } else {
+            island->field = emit_jmp32(&s->e);
+            s->far_island[s->n_far_islands++] = *island;
+        }
+    }
     s->n_islands = 0;
+}
+
+static void select_far_islands(struct select *s)
+{
+    for (unsigned i = 0; i < s->n_far_islands; i++) {
+        emit_patch32(s->far_island[i].field, s->e.at);
+        emit_island(s, &s->far_island[i]);
+    }
+}
+
+static bool is_high(unsigned ref)
+{
+    return ref >= IR_AH && ref <= IR_BH;
+}
+
+bool select_uses_t1(const struct ir_op *op)
+{
+    return is_high(op->dst) || is_high(op->src) || op->dst == IR_T1 || op->src == IR_T1 || op->opcode == IR_DIV ||
+           op->opcode == IR_IDIV || op->opcode == IR_EFLAGS;
 }
 
 /* What an operation may add before its own islands can be laid out. */
@@ -67,8 +133,10 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 {
     switch (op->opcode) {
     case IR_MAP:
-        return s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 70;
+        return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 56) +
+               (op[1].opcode == IR_UNIT ? 20 : 0); /* the last operation is no MAP */
     case IR_UNIT:
+        return 44;
     case IR_EFLAGS:
         return 60;
     case IR_DIV:
@@ -81,32 +149,39 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
     case IR_JNZR:
     case IR_JMPR:
         return 96;
+    case IR_MOV:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_CMP:
+    case IR_TEST:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_LEA:
+        return is_high(op->dst) || is_high(op->src) ? 28 : 16;
     default:
         return 28;
     }
 }
 
+/* An island takes 5 bytes of those that JRCXZ reaches, or all that one needs if it is alone. */
 static void islands_within_reach(struct select *s, const struct ir_op *op)
 {
+    const unsigned notes = s->x87_note ? 44 : 0; /* x87's pointers may be stored before the operation */
     uint8_t *over;
 
-    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 18 * s->n_islands + op_room(s, op) < 120)
+    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)
         return;
-    over = emit_jmp32(&s->e);
+    over = emit_jmp8(&s->e);
     select_islands(s);
-    emit_patch32(over, s->e.at);
+    emit_patch8(over, s->e.at);
 }
 
 /* ---- operands ---- */
 
-static bool is_high(unsigned ref)
-{
-    return ref >= IR_AH && ref <= IR_BH;
-}
-
 static struct rm rm_of(const struct select *s, unsigned ref)
 {
-    return ref == IR_MEM ? RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0) : RM_REG(plan_reg[ref]);
+    return ref == IR_MEM ? s->map : RM_REG(plan_reg[ref]);
 }
 
 /* May BH name AH in an instruction whose other operand is `other`? Not if that needs a REX prefix. */
@@ -115,7 +190,7 @@ static bool high_has_name(const struct select *s, unsigned ref, unsigned other)
     if (ref != IR_AH)
         return false;
     return other == IR_IMM || other == IR_NONE || other == IR_AH || other == IR_EAX || other == IR_T0 ||
-           (other == IR_MEM && s->map_reg < 8);
+           (other == IR_MEM && s->map.reg < 8);
 }
 
 /* Brings AH..BH to the low byte of R12. */
@@ -124,7 +199,7 @@ static void fetch_high(struct select *s, unsigned ref)
     emit_rorx(&s->e, PLAN_T1, plan_reg[ref], 8);
 }
 
-/* ---- memory ---- */
+/* ---- addresses ---- */
 
 static void emit_ea(struct select *s, const struct ir_op *op, unsigned width, unsigned to)
 {
@@ -145,116 +220,23 @@ static void emit_ea(struct select *s, const struct ir_op *op, unsigned width, un
             .is_mem = 1, .reg = (uint8_t)base, .index = (uint8_t)index, .scale = op->scale, .disp = (int32_t)op->imm});
 }
 
-struct map_table {
-    uint32_t read, write;
-};
-
-static struct rm segment_field(unsigned seg, size_t field)
+void select_offset(struct select *s, const struct ir_op *op, unsigned to)
 {
-    return RM_MEM(PLAN_STATE,
-                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
-}
-
-/* Linear address in EDX, through a segment whose limit counts. Without touching a flag: end - 1 - offset is negative as
- * a 64-bit number if the offset is too large, and its upper half then all ones. */
-static void select_checked_address(struct select *s, const struct ir_op *op, struct x64_site site)
-{
-    struct emit *e = &s->e;
-    const size_t end =
-        op->arg == IR_READ ? offsetof(struct segment, fast_read_end) : offsetof(struct segment, fast_write_end);
-
-    site.kind = X64_SITE_CALLOUT;
-    emit_ea(s, op, 4, PLAN_ADDRESS);
+    emit_ea(s, op, 4, to);
     if (op->addr16)
-        emit_movzx(e, PLAN_ADDRESS, 2, RM_REG(PLAN_ADDRESS));
-    emit_mov_load(e, 4, RCX, segment_field(op->seg, end));
-    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false); /* not */
-    emit_lea(e, 8, RCX, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
-    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false);
-    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX)); /* rorx rcx, rcx, 32 */
-    emit8(e, 32);
-    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
-    select_branch_to_island(s, emit_jrcxz(e), site);
-    emit_mov_load(e, 4, RCX, segment_field(op->seg, offsetof(struct segment, base)));
-    emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+        emit_movzx(&s->e, to, 2, RM_REG(to));
 }
 
-static void select_map(struct select *s, const struct ir_op *op)
+void select_address(struct select *s, const struct ir_op *op, unsigned to)
 {
-    static const struct map_table table[17] = {
-        [1] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},  [2] = {FLAT_OFFSET_READ2, FLAT_OFFSET_WRITE2},
-        [4] = {FLAT_OFFSET_READ4, FLAT_OFFSET_WRITE4},  [8] = {FLAT_OFFSET_READ8, FLAT_OFFSET_WRITE8},
-        [10] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1}, [16] = {FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16},
-    };
-    struct emit *e = &s->e;
-    const bool is_write = op->arg != IR_READ;
-    const unsigned class = s->job->mode->seg[op->seg];
-    struct map_table t = table[op->width];
-    struct x64_site site = {.kind = X64_SITE_MAP,
-                            .insn = op->insn,
-                            .width = op->width,
-                            .is_write = is_write,
-                            .is_aligned = op->align != 0,
-                            .address = GPR_NONE};
-    unsigned address = PLAN_ADDRESS;
-
-    if (class == SEG_CLASS_CHECKED) {
-        select_checked_address(s, op, site);
-        goto translate;
-    }
-    /* What crosses the end of a segment other than a flat one, but no page, the tables do not see. */
-    if (op->width > 4 && !op->align && (class != SEG_CLASS_FLAT || op->addr16)) {
-        site.kind = X64_SITE_CALLOUT;
-        emit_mov_imm32(e, RCX, 0);
-        select_branch_to_island(s, emit_jrcxz(e), site);
-        s->map_reg = PLAN_ADDRESS;
-        s->map_seg = op->seg;
+    select_offset(s, op, to);
+    if (s->job->mode->seg[op->seg] == SEG_CLASS_FLAT)
         return;
-    }
-    if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
-        address = plan_reg[op->base];
-        if (op->base <= IR_EDI)
-            site.address = op->base;
-        else
-            emit_mov(e, 4, PLAN_ADDRESS, address), address = PLAN_ADDRESS;
-    } else {
-        emit_ea(s, op, 4, PLAN_ADDRESS);
-        if (op->addr16)
-            emit_movzx(e, PLAN_ADDRESS, 2, RM_REG(PLAN_ADDRESS));
-        if (class != SEG_CLASS_FLAT) {
-            emit_mov_load(e, 4, RCX,
-                          RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + op->seg * sizeof(struct segment) +
-                                                   offsetof(struct segment, base)) -
-                                                 PLAN_STATE_BIAS));
-            emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
-        }
-    }
-translate:
-    s->map_reg = (uint8_t)address;
-    s->map_seg = op->seg;
-    /* An unaligned access may wrap in a segment of 64 KiB without leaving its page: there it stays the interpreter's.
-     */
-    site.may_relax = op->width != 1 && op->width != 10 && !op->align &&
-                     (class == SEG_CLASS_CHECKED || (class == SEG_CLASS_FLAT && !op->addr16));
-    site.expects_aligned = op->width != 1 && op->width != 10 && !op->align &&
-                           !(site.may_relax && s->job->unaligned && s->job->unaligned[op->insn]);
-    if (op->width == 1) {
-        emit_shrx(e, RCX, address, PLAN_STATE);
-    } else if (op->align || site.expects_aligned) {
-        emit_pext(e, RCX, address,
-                  op->width == 4   ? RM_REG(PLAN_MASK4)
-                  : op->width == 2 ? STATE(translated.mask2)
-                  : op->width == 8 ? STATE(translated.mask8)
-                                   : STATE(translated.mask16));
-    } else {
-        t = table[1];
-        emit_pext(e, RCX, address, STATE(translated.mask_offset));
-        emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width <= 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
-        select_branch_to_island(s, emit_jrcxz(e), site);
-        emit_shrx(e, RCX, address, PLAN_STATE);
-    }
-    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, (int32_t)(is_write ? t.write : t.read)));
-    select_branch_to_island(s, emit_jrcxz(e), site);
+    emit_mov_load(&s->e, 4, RCX,
+                  RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + op->seg * sizeof(struct segment) +
+                                           offsetof(struct segment, base)) -
+                                         PLAN_STATE_BIAS));
+    emit_lea(&s->e, 4, to, RM_SIB(RCX, to, 0, 0));
 }
 
 /* ---- two operands ---- */
@@ -640,10 +622,12 @@ static void select_callout(struct select *s, const struct ir_op *op)
 
     if (!routine) {
         select_slow_call(s, site);
-        return;
+    } else {
+        emit_call_to(&s->e, routine);
+        select_branch_to_island(s, emit_jrcxz(&s->e), site);
+        return; /* what was not called has not noted anything */
     }
-    emit_call_to(&s->e, routine);
-    select_branch_to_island(s, emit_jrcxz(&s->e), site);
+    s->x87_note = s->x87_data = NULL; /* C code has stored it, and the interpreter perhaps something newer */
 }
 
 /* False if the operation is unknown. */
@@ -830,6 +814,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_CALLOUT_END:
         select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+        s->x87_note = s->x87_data = NULL;
         s->goes_on = true; /* where the translator finds that nothing has changed after all */
         break;
     case IR_JMP:
@@ -846,14 +831,19 @@ static bool select_op(struct select *s, const struct ir_op *op)
     return true;
 }
 
-#define OP_ROOM 420u /* no operation needs more, islands in its way included */
+#define OP_ROOM 520u /* no operation needs more, islands in its way included */
 
 uint8_t *x64_select(struct x64_job *job)
 {
-    struct select s = {.job = job, .e = {job->code}};
+    struct select s;
     const struct ir_block *ir = job->ir;
-    unsigned insn = 0;
+    unsigned insn = 0, before = 0;
 
+    /* The survey and the islands are filled as they are needed. */
+    memset(&s, 0, offsetof(struct select, island));
+    s.job = job;
+    s.e.at = job->code;
+    survey_block(job, &s.survey);
     job->n_sites = job->n_links = 0;
     if (job->second_page)
         select_page_check(&s);
@@ -861,11 +851,14 @@ uint8_t *x64_select(struct x64_job *job)
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 
-        if (s.e.at + OP_ROOM + 32 * SELECT_MAX_ISLANDS > job->limit)
+        if (s.e.at + OP_ROOM + 40 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
         islands_within_reach(&s, op);
         while (insn < op->insn)
             job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+        if (s.x87_data && op->insn != before && op->insn < ir->n_insns)
+            select_note_x87_data(&s, s.survey.writes[op->insn]);
+        before = op->insn;
         /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
         if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
             select_unit_prepare(&s, &ir->op[i + 1]);
@@ -874,10 +867,15 @@ uint8_t *x64_select(struct x64_job *job)
     }
     while (insn < ir->n_insns)
         job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
-    if (s.goes_on)
-        select_exit(&s,
-                    &(struct ir_op){.opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns]});
+    if (s.goes_on) {
+        const struct ir_op on = {
+            .opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns], .dst = IR_NONE};
+
+        islands_within_reach(&s, &on);
+        select_exit(&s, &on);
+    }
     select_islands(&s);
+    select_far_islands(&s);
     select_stubs(&s);
     return s.e.at;
 }

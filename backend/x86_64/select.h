@@ -3,20 +3,22 @@
 #define BACKEND_X86_64_SELECT_H
 
 #include "backend/x86_64/plan.h"
+#include "backend/x86_64/survey.h"
 #include "backend/x86_64/x64.h"
 
 #define STATE(field) RM_MEM(PLAN_STATE, (int)offsetof(struct cpu, field) - PLAN_STATE_BIAS)
 
-#define SELECT_MAX_ISLANDS 8u
+#define SELECT_MAX_ISLANDS 16u
 
 /* Out-of-line code that a JRCXZ leads to. */
 struct island {
-    uint8_t *field; /* displacement of the JRCXZ */
+    uint8_t *field; /* displacement of the JRCXZ, later of the jump that it leads to */
     struct x64_site site;
     enum island_kind {
-        ISLAND_SLOW, /* call the slow trampoline for `site` */
-        ISLAND_STOP, /* leave the block: at stop_reg, or at page EIP + target */
-        ISLAND_LOAD, /* call `load` and resume */
+        ISLAND_SLOW,  /* call the slow trampoline for `site` */
+        ISLAND_GROUP, /* the same for a group, whose lowest byte's address is in stop_reg */
+        ISLAND_STOP,  /* leave the block: at stop_reg, or at page EIP + target */
+        ISLAND_LOAD,  /* call `load` and resume */
     } kind;
     uint8_t stop_reg;
     uint32_t target;
@@ -26,17 +28,38 @@ struct island {
 struct select {
     struct x64_job *job;
     struct emit e;
-    uint8_t map_reg; /* IR_MEM is [map_reg + PLAN_ADDEND] */
-    uint8_t map_seg;
-    bool sse_known, x87_known; /* in this block the registers are in the host's */
-    bool x87_noted;
-    uint8_t x87_data_seg; /* segment that FDS was noted for, plus 1; 0: none */
-    bool goes_on;         /* the block may go on behind its last instruction, a CALLOUT_END */
-    unsigned n_islands;
+    struct rm map;              /* IR_MEM */
+    const struct ir_op *map_op; /* the last MAP */
+    bool sse_known, x87_known;  /* in this block the registers are in the host's */
+    /* x87 instructions whose FIP, FOP and whose FDP memory does not have yet: the UNIT, and the MAP of its operand. */
+    const struct ir_op *x87_note, *x87_data;
+    /* Side exits with such: the jump's displacement, where to, and the two. */
+    struct side_exit {
+        uint8_t *field;
+        uint32_t target;
+        const struct ir_op *x87_note, *x87_data;
+    } side[X64_MAX_LINKS];
+    unsigned n_side;
+    bool goes_on;            /* the block may go on behind its last instruction, a CALLOUT_END */
+    bool led[SURVEY_GROUPS]; /* the group's host address has been found */
+    unsigned n_islands, n_far_islands;
     struct island island[SELECT_MAX_ISLANDS];
+    struct island far_island[IR_MAX_OPS];
+    struct survey survey;
 };
 
+/* What a site tells of where it stands. */
+struct x64_site select_site(const struct select *s, struct x64_site site);
 void select_branch_to_island(struct select *s, uint8_t *field, struct x64_site site);
+/* The address that a MAP or LEA names, to host register `to`: offset in its segment; linear (this one uses RCX). */
+void select_offset(struct select *s, const struct ir_op *op, unsigned to);
+void select_address(struct select *s, const struct ir_op *op, unsigned to);
+/* A MAP (select_map.c). */
+void select_map(struct select *s, const struct ir_op *op);
+/* Does the operation use R12? */
+bool select_uses_t1(const struct ir_op *op);
+/* Has the row an operand with one of these letters? */
+bool select_has_letter(const struct isa_row *row, unsigned first, unsigned last);
 /* Lays the pending islands out here: after an unconditional jump, or jumped over. */
 void select_islands(struct select *s);
 /* Before the first operation: is the page behind the block's still the one it was translated from? */
@@ -47,6 +70,9 @@ void select_stubs(struct select *s);
 /* x87, MMX, SSE (select_unit.c). */
 bool select_unit(struct select *s, const struct ir_op *op);
 void select_unit_prepare(struct select *s, const struct ir_op *op);
+/* Before an instruction that writes the guest registers in `writes` (a bit each), and before the block is left. */
+void select_note_x87_data(struct select *s, unsigned writes);
+void select_note_x87(struct select *s);
 /* A call of the slow trampoline. */
 void select_slow_call(struct select *s, struct x64_site site);
 

@@ -182,12 +182,17 @@ void select_exit(struct select *s, const struct ir_op *op)
                    next = is_end ? 0 : s->job->ir->offset[op->insn + 1];
     uint8_t *over;
 
+    if (op->opcode != IR_SIDE)
+        select_note_x87(s);
     switch (op->opcode) {
     case IR_JMP:
         exit_to(s, op->imm, here, op->arg);
         break;
     case IR_SIDE:
-        add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
+        if (s->x87_note)
+            s->side[s->n_side++] = (struct side_exit){emit_jcc32(e, op->arg), op->imm, s->x87_note, s->x87_data};
+        else
+            add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
         break;
     case IR_JCC:
         if (target_in_page(s, op->imm) && op->imm > here) {
@@ -224,6 +229,15 @@ void select_exit(struct select *s, const struct ir_op *op)
 
 void select_stubs(struct select *s)
 {
+    for (unsigned i = 0; i < s->n_side; i++) {
+        const struct side_exit *side = &s->side[i];
+
+        emit_patch32(side->field, s->e.at);
+        s->x87_note = side->x87_note;
+        s->x87_data = side->x87_data;
+        select_note_x87(s);
+        add_link(s, emit_jmp32(&s->e), NULL, side->target, IR_JUMP_PLAIN);
+    }
     for (uint32_t i = 0; i < s->job->n_links; i++) {
         struct x64_link *link = &s->job->link[i];
 

@@ -11,7 +11,7 @@
 
 _Static_assert(OPERAND_Rv == OPERAND_Eb + 6 && OPERAND_Gv == OPERAND_Gb + 3, "letters of one place stand together");
 
-static bool has_letter(const struct isa_row *row, unsigned first, unsigned last)
+bool select_has_letter(const struct isa_row *row, unsigned first, unsigned last)
 {
     for (unsigned i = 0; i < row->n_operands; i++)
         if (row->operand[i] >= first && row->operand[i] <= last)
@@ -45,35 +45,45 @@ void select_unit_prepare(struct select *s, const struct ir_op *op)
 
 /* ---- x87 ---- */
 
-static struct rm selector_of(unsigned seg)
-{
-    return RM_MEM(PLAN_STATE,
-                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + offsetof(struct segment, selector)) -
-                      PLAN_STATE_BIAS);
-}
-
-/* FOP, FIP, FCS, and with a memory operand FDP, FDS. RAX is free: T0 is not used with units. */
-static void note_x87(struct select *s, const struct ir_op *op, const struct isa_row *row)
+/*
+ * FIP and FDP are wanted by FNSTENV and the like only, so they are stored when the block is left, for the last x87
+ * instruction before; FDP earlier if a register of its address is about to change. Sites know what is outstanding
+ * (select_site), and C code then stores it (x64_note_x87). RDX is free between guest instructions.
+ */
+static void note_data(struct select *s)
 {
     struct emit *e = &s->e;
 
-    if (!s->x87_noted) {
-        s->x87_noted = true;
-        emit_mov_load(e, 4, RAX, STATE(translated.page_eip));
-        emit_mov_store(e, 4, STATE(translated.x87_page), RAX);
-        emit_movzx(e, RAX, 2, selector_of(CS));
-        emit_mov_store(e, 2, STATE(fpu.ip_selector), RAX);
-    }
-    emit_op(e, 0, 0xc7, 4, 0, STATE(translated.x87_note), false);
-    emit32(e, (uint32_t)s->job->ir->offset[op->insn] << 16 | X64_X87_NOTED | (row->opcode & 7u) << 8 | op->arg);
-    if (op->src != IR_MEM)
+    select_address(s, s->x87_data, RDX);
+    emit_mov_store(e, 4, STATE(fpu.dp_offset), RDX);
+    emit_op(e, 0, 0xc6, 1, 0, STATE(translated.x87_data_seg), false);
+    emit8(e, s->x87_data->seg + 1u);
+    s->x87_data = NULL;
+}
+
+void select_note_x87_data(struct select *s, unsigned writes)
+{
+    const struct ir_op *data = s->x87_data;
+
+    if (data &&
+        ((data->base <= IR_EDI && writes >> data->base & 1) || (data->index <= IR_EDI && writes >> data->index & 1)))
+        note_data(s);
+}
+
+void select_note_x87(struct select *s)
+{
+    struct emit *e = &s->e;
+    const struct ir_op *op = s->x87_note;
+
+    if (!op)
         return;
-    emit_mov_store(e, 4, STATE(fpu.dp_offset), s->map_reg);
-    if (s->x87_data_seg != s->map_seg + 1) {
-        s->x87_data_seg = (uint8_t)(s->map_seg + 1);
-        emit_movzx(e, RAX, 2, selector_of(s->map_seg));
-        emit_mov_store(e, 2, STATE(fpu.dp_selector), RAX);
-    }
+    emit_mov_load(e, 4, RDX, STATE(translated.page_eip));
+    emit_mov_store(e, 4, STATE(translated.x87_page), RDX);
+    emit_op(e, 0, 0xc7, 4, 0, STATE(translated.x87_note), false);
+    emit32(e, X64_X87_NOTE(s->job->ir->offset[op->insn], isa_table[op->imm & 0xffff].opcode, op->arg));
+    s->x87_note = NULL;
+    if (s->x87_data)
+        note_data(s);
 }
 
 /* A control word that unmasks something is the interpreter's, and the block ends: units are no longer the host's. */
@@ -82,7 +92,7 @@ static void select_fldcw(struct select *s, const struct ir_op *op)
     struct emit *e = &s->e;
     uint8_t *masked;
 
-    emit_lea(e, 8, RDX, RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0));
+    emit_lea(e, 8, RDX, s->map);
     emit_movzx(e, RCX, 2, RM_MEM(RDX, 0));
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not */
     emit_pext(e, RCX, RCX, STATE(translated.mask_x87));
@@ -101,10 +111,13 @@ static void select_x87(struct select *s, const struct ir_op *op, const struct is
         select_fldcw(s, op);
         return;
     }
-    if (row->checks & FPU_MF) /* those that do not wait, FNSTCW and FNSTSW, are no computations */
-        note_x87(s, op, row);
+    if (row->checks & FPU_MF) { /* those that do not wait, FNSTCW and FNSTSW, are no computations */
+        s->x87_note = op;
+        if (op->src == IR_MEM)
+            s->x87_data = s->map_op;
+    }
     if (op->src == IR_MEM) {
-        emit_op(e, 0, row->opcode, 4, op->arg >> 3 & 7, RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0), false);
+        emit_op(e, 0, row->opcode, 4, op->arg >> 3 & 7, s->map, false);
     } else if (row->opcode == 0xdf && op->arg == 0xe0) { /* FNSTSW AX */
         emit8(e, 0xdf);
         emit8(e, 0xe0);
@@ -133,14 +146,14 @@ static bool select_simd(struct select *s, const struct ir_op *op, const struct i
         emit8(e, row->opcode);
         return true;
     }
-    if (has_letter(row, OPERAND_Gb, OPERAND_Gv))
+    if (select_has_letter(row, OPERAND_Gb, OPERAND_Gv))
         reg = plan_reg[reg];
     if (op->src == IR_MEM)
-        rm = RM_SIB(s->map_reg, PLAN_ADDEND, 0, 0);
+        rm = s->map;
     else
-        rm = RM_REG(has_letter(row, OPERAND_Eb, OPERAND_Rv) ? plan_reg[low] : low);
+        rm = RM_REG(select_has_letter(row, OPERAND_Eb, OPERAND_Rv) ? plan_reg[low] : low);
     emit_op(e, prefixes[row->prefix], maps[row->map] | row->opcode, 4, reg, rm, false);
-    if (has_letter(row, OPERAND_Ib, OPERAND_Ibs))
+    if (select_has_letter(row, OPERAND_Ib, OPERAND_Ibs))
         emit8(e, op->imm >> 16);
     return true;
 }

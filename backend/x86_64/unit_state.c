@@ -23,14 +23,40 @@ void x64_load_x87(struct cpu *cpu)
             image.tags |= (uint16_t)(3u << 2 * i); /* FRSTOR finds out the other tags itself */
     }
     __asm__ volatile("frstor %0" : : "m"(image));
-    cpu->translated.x87_note = 0;
+    cpu->translated.x87_note = cpu->translated.x87_data_seg = 0;
     cpu->translated.x87_loaded = 1;
+}
+
+void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data)
+{
+    cpu->translated.x87_page = cpu->translated.page_eip;
+    cpu->translated.x87_note = X64_X87_NOTE(offset, in->opcode, in->modrm);
+    if (data) {
+        const uint32_t ea = cpu->gpr[data->base] + (cpu->gpr[data->index] << data->scale) + data->disp;
+
+        cpu->fpu.dp_offset = cpu->seg[data->seg].base + (ea & data->addr_mask);
+        cpu->translated.x87_data_seg = data->seg + 1;
+    }
+}
+
+void x64_settle_x87_pointers(struct cpu *cpu)
+{
+    struct fpu *fpu = &cpu->fpu;
+    const uint32_t note = cpu->translated.x87_note;
+
+    if (note & X64_X87_NOTED) {
+        fpu->opcode = note & 0x7ff;
+        fpu->ip_offset = cpu->translated.x87_page + (note >> 16);
+        fpu->ip_selector = cpu->seg[CS].selector;
+    }
+    if (cpu->translated.x87_data_seg)
+        fpu->dp_selector = cpu->seg[cpu->translated.x87_data_seg - 1].selector;
+    cpu->translated.x87_note = cpu->translated.x87_data_seg = 0;
 }
 
 void x64_store_x87(struct cpu *cpu)
 {
     struct fpu *fpu = &cpu->fpu;
-    const uint32_t note = cpu->translated.x87_note;
     struct fsave_image image;
 
     __asm__ volatile("fnsave %0" : "=m"(image));
@@ -49,9 +75,6 @@ void x64_store_x87(struct cpu *cpu)
         if ((image.tags >> 2 * i & 3) == 3)
             fpu->empty |= (uint8_t)(1u << i);
     }
-    if (note & X64_X87_NOTED) {
-        fpu->opcode = note & 0x7ff;
-        fpu->ip_offset = cpu->translated.x87_page + (note >> 16);
-    }
+    x64_settle_x87_pointers(cpu);
     cpu->translated.x87_loaded = 0;
 }

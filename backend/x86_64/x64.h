@@ -37,7 +37,7 @@ uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
 #define X64_ENTRY_BYTES 4096u
 
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
-enum x64_site_kind { X64_SITE_MAP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
+enum x64_site_kind { X64_SITE_MAP, X64_SITE_GROUP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
 struct x64_site {
     uint32_t block; /* number that the translator gave */
     uint8_t kind, insn;
@@ -47,6 +47,11 @@ struct x64_site {
     bool may_relax;       /* MAP: may be emitted anew to expect no alignment */
     bool expects_aligned; /* MAP: as most are */
     uint8_t address;      /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
+    bool writes_later;    /* GROUP: some access of the group is a write */
+    uint8_t offset;       /* GROUP: distance of this access from translated.address */
+    bool crosses;         /* host addresses of groups are wanted behind the instruction */
+    /* The x87 instructions before this one whose FIP and FDP are not in memory yet, counted from 1; 0: none. */
+    uint8_t x87_insn, x87_data;
 };
 
 /* A jump with a constant target. It leads to its stub until it is linked. */
@@ -57,6 +62,12 @@ struct x64_link {
     uint32_t target;   /* offset from the page's first byte */
     uint32_t block;
     uint8_t jump; /* enum ir_jump */
+    bool plain;   /* to a block without groups */
+};
+
+enum x64_adapt {
+    X64_ADAPT_UNALIGNED = 1, /* its accesses are not aligned */
+    X64_ADAPT_UNGROUPED = 2, /* its page does not serve groups */
 };
 
 struct x64_job {
@@ -70,14 +81,15 @@ struct x64_job {
     uint32_t block;                  /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
     const struct insn *insn;         /* the guest instructions */
-    const bool *unaligned; /* NULL: none. By guest instruction: expect accesses of 8 and 16 bytes not to be aligned */
+    const uint8_t *adapted;          /* NULL: none. By guest instruction: what experience says of it, enum x64_adapt */
+    bool plain;                      /* no accesses share a look-up */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
-    struct x64_link *link; /* room for 4 */
+    struct x64_link *link; /* room for X64_MAX_LINKS */
     uint32_t n_sites, n_links;
     uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
 };
-#define X64_MAX_LINKS 12u
+#define X64_MAX_LINKS 24u
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
 uint8_t *x64_select(struct x64_job *job);
 
@@ -111,11 +123,18 @@ static inline void x64_jump_cache_clear(struct x64_jump_cache_entry *cache)
     cache[0].tag = X64_JUMP_CACHE_NEVER;
 }
 
+/* The last x87 instruction was `in`, at `offset` in the running block's page; the last with an operand in memory `data`
+ * (NULL: as is known already), whose address is computed from the registers as they are. */
+void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data);
+/* FIP, FDP and their selectors to struct cpu, from what blocks have noted. Before a segment register may change. */
+void x64_settle_x87_pointers(struct cpu *cpu);
 /* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */
 void x64_load_x87(struct cpu *cpu);
 void x64_store_x87(struct cpu *cpu);
-#define X64_X87_NOTED                                                                                                  \
-    0x800u /* in translated.x87_note: bits 0..10 are FOP, 16.. the instruction's offset from x87_page */
+/* translated.x87_note: bits 0..10 are FOP, 16.. the instruction's offset from x87_page. */
+#define X64_X87_NOTED 0x800u
+#define X64_X87_NOTE(offset, opcode, modrm)                                                                            \
+    ((uint32_t)(offset) << 16 | X64_X87_NOTED | ((opcode)&7u) << 8 | (uint32_t)(modrm))
 
 /* cpu->translated.flags from the CPU's flags, and back. */
 void x64_flags_out(struct cpu *cpu);

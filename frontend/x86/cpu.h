@@ -214,10 +214,13 @@ struct cpu_translated {
     uint64_t unit_loaded;    /* the guest's XMM registers are in the host's */
     uint64_t x87_loaded;     /* the guest's x87 is in the host's */
     uint64_t scratch;
+    uint64_t group[4];       /* host addresses of access groups (backend/x86_64/survey.h) */
     uint32_t left_by_poll;   /* the flags are still in `flags` only */
-    uint32_t mask2, mask8, mask16, mask_offset; /* for PEXT: page number with the address's low bits; offset in the page */
+    /* For PEXT: page number with the address's low bits, or with the high bits of its offset; these bits; all of them. */
+    uint32_t mask2, mask4, mask8, mask16, mask_group, mask_part, mask_offset;
     uint32_t mask_x87;                   /* for PEXT: a control word's exception masks */
-    uint32_t x87_note, x87_page;         /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
+    uint32_t x87_note, x87_page; /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
+    uint32_t x87_data_seg;       /* segment of its operand, plus 1; 0: FDS is known */
     const void *flat;        /* softmmu/flat.h: tables of the current view */
     const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
     const void *(*link)(struct cpu *cpu, const uint8_t *site);   /* a jump whose block is not known yet */

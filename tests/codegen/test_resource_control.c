@@ -304,7 +304,7 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
         .link = t->new_link,
         .insn_host = t->insn_host,
         .insn = t->scan,
-        .unaligned = t->new_unaligned,
+        .adapted = t->new_adapted,
     };
     const uint8_t *end = x64_select(&job);
 
@@ -360,7 +360,7 @@ static unsigned check_one(struct sweep *s, const uint8_t *bytes, unsigned avail,
         check_guest(s);
     }
     for (unsigned is_unaligned = 0; is_unaligned <= has_unit(&t->ir); is_unaligned++) {
-        t->new_unaligned[0] = is_unaligned; /* what has been seen of its operand */
+        t->new_adapted[0] = is_unaligned; /* what has been seen of its operand */
         len = emit(s, &s->place[0], flat ? 0x00400000 : 0x8000, second_page);
         if (!len) { /* interpreted: the backend has no code for some unit instructions */
             assert_true(has_unit(&t->ir));

@@ -1,0 +1,167 @@
+/*
+ * Finding memory: what a MAP becomes. The linear address is computed, an index made of its page number and low bits,
+ * and the addend that stands there in the tables of softmmu/flat.h fetched; 0 leads to an island. No flag changes.
+ *
+ * Accesses that the survey has put into a group share one look-up (survey.h).
+ */
+#include "backend/x86_64/select.h"
+#include "softmmu/flat.h"
+
+struct map_table {
+    uint32_t read, write;
+};
+
+static struct rm segment_field(unsigned seg, size_t field)
+{
+    return RM_MEM(PLAN_STATE,
+                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
+}
+
+/* Linear address in EDX, through a segment whose limit counts. Without touching a flag: end - 1 - offset is negative as
+ * a 64-bit number if the offset is too large, and its upper half then all ones. */
+static void select_checked_address(struct select *s, const struct ir_op *op, struct x64_site site)
+{
+    struct emit *e = &s->e;
+    const size_t end =
+        op->arg == IR_READ ? offsetof(struct segment, fast_read_end) : offsetof(struct segment, fast_write_end);
+
+    site.kind = X64_SITE_CALLOUT;
+    select_offset(s, op, PLAN_ADDRESS);
+    emit_mov_load(e, 4, RCX, segment_field(op->seg, end));
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false); /* not */
+    emit_lea(e, 8, RCX, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false);
+    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX)); /* rorx rcx, rcx, 32 */
+    emit8(e, 32);
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
+    select_branch_to_island(s, emit_jrcxz(e), site);
+    emit_mov_load(e, 4, RCX, segment_field(op->seg, offsetof(struct segment, base)));
+    emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
+}
+
+/* One access on its own. */
+static void map_alone(struct select *s, const struct ir_op *op)
+{
+    static const struct map_table table[17] = {
+        [1] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1},  [2] = {FLAT_OFFSET_READ2, FLAT_OFFSET_WRITE2},
+        [4] = {FLAT_OFFSET_READ4, FLAT_OFFSET_WRITE4},  [8] = {FLAT_OFFSET_READ8, FLAT_OFFSET_WRITE8},
+        [10] = {FLAT_OFFSET_READ1, FLAT_OFFSET_WRITE1}, [16] = {FLAT_OFFSET_READ16, FLAT_OFFSET_WRITE16},
+    };
+    struct emit *e = &s->e;
+    const bool is_write = op->arg != IR_READ;
+    const unsigned class = s->job->mode->seg[op->seg];
+    struct map_table t = table[op->width];
+    struct x64_site site = {.kind = X64_SITE_MAP,
+                            .insn = op->insn,
+                            .width = op->width,
+                            .is_write = is_write,
+                            .is_aligned = op->align != 0,
+                            .address = GPR_NONE};
+    unsigned address = PLAN_ADDRESS;
+
+    if (class == SEG_CLASS_CHECKED) {
+        select_checked_address(s, op, site);
+        goto translate;
+    }
+    /* What crosses the end of a segment other than a flat one, but no page, the tables do not see. */
+    if (op->width > 4 && !op->align && (class != SEG_CLASS_FLAT || op->addr16)) {
+        site.kind = X64_SITE_CALLOUT;
+        emit_mov_imm32(e, RCX, 0);
+        select_branch_to_island(s, emit_jrcxz(e), site);
+        s->map = RM_SIB(PLAN_ADDRESS, PLAN_ADDEND, 0, 0);
+        return;
+    }
+    if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
+        address = plan_reg[op->base];
+        if (op->base <= IR_EDI)
+            site.address = op->base;
+        else
+            emit_mov(e, 4, PLAN_ADDRESS, address), address = PLAN_ADDRESS;
+    } else {
+        select_address(s, op, PLAN_ADDRESS);
+    }
+translate:
+    s->map = RM_SIB(address, PLAN_ADDEND, 0, 0);
+    /* An unaligned access may wrap in a segment of 64 KiB without leaving its page: there it stays the interpreter's.
+     */
+    site.may_relax = op->width != 1 && op->width != 10 && !op->align &&
+                     (class == SEG_CLASS_CHECKED || (class == SEG_CLASS_FLAT && !op->addr16));
+    site.expects_aligned = op->width != 1 && op->width != 10 && !op->align &&
+                           !(site.may_relax && s->job->adapted && s->job->adapted[op->insn] & X64_ADAPT_UNALIGNED);
+    if (op->width == 1) {
+        emit_shrx(e, RCX, address, PLAN_STATE);
+    } else if (op->align || site.expects_aligned) {
+        emit_pext(e, RCX, address,
+                  op->width == 4   ? STATE(translated.mask4)
+                  : op->width == 2 ? STATE(translated.mask2)
+                  : op->width == 8 ? STATE(translated.mask8)
+                                   : STATE(translated.mask16));
+    } else {
+        t = table[1];
+        emit_pext(e, RCX, address, STATE(translated.mask_offset));
+        emit_movzx(e, RCX, 1, RM_SIB(PLAN_FLAT, RCX, 0, op->width <= 8 ? FLAT_OFFSET_FITS8 : FLAT_OFFSET_FITS16));
+        select_branch_to_island(s, emit_jrcxz(e), site);
+        emit_shrx(e, RCX, address, PLAN_STATE);
+    }
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, (int32_t)(is_write ? t.write : t.read)));
+    select_branch_to_island(s, emit_jrcxz(e), site);
+}
+
+static unsigned place_register(const struct access_group *g)
+{
+    return g->place == PLACE_R12 ? R12 : g->place == PLACE_R13 ? R13 : RCX;
+}
+
+static struct rm slot_field(const struct access_group *g)
+{
+    return RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, translated.group) + 8 * g->slot) - PLAN_STATE_BIAS);
+}
+
+/* The group's first access: host address of the group's lowest byte to the group's place. */
+static void lead_group(struct select *s, const struct ir_op *op, const struct access_group *g, unsigned offset)
+{
+    struct emit *e = &s->e;
+    struct ir_op lowest = *op;
+    struct x64_site site = {.kind = X64_SITE_GROUP,
+                            .insn = op->insn,
+                            .width = op->width,
+                            .is_write = op->arg != IR_READ,
+                            .writes_later = g->writes,
+                            .offset = (uint8_t)offset,
+                            .address = GPR_NONE};
+    const unsigned place = place_register(g);
+    unsigned address = PLAN_ADDRESS;
+
+    lowest.imm -= offset;
+    if (lowest.imm == 0 && op->base <= IR_EDI && op->index == IR_NONE)
+        address = plan_reg[op->base];
+    else
+        select_address(s, &lowest, PLAN_ADDRESS);
+    emit_pext(e, RCX, address, STATE(translated.mask_group));
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, g->writes ? FLAT_OFFSET_WRITE_GROUP : FLAT_OFFSET_READ_GROUP));
+    s->island[s->n_islands++] = (struct island){
+        .field = emit_jrcxz(e), .kind = ISLAND_GROUP, .stop_reg = (uint8_t)address, .site = select_site(s, site)};
+    emit_lea(e, 8, place, RM_SIB(RCX, address, 0, 0));
+    if (g->place == PLACE_SLOT)
+        emit_mov_store(e, 8, slot_field(g), place);
+}
+
+void select_map(struct select *s, const struct ir_op *op)
+{
+    const unsigned number = (unsigned)(op - s->job->ir->op), group = s->survey.group_of[number];
+    const struct access_group *g;
+
+    s->map_op = op;
+    if (!group) {
+        map_alone(s, op);
+        return;
+    }
+    g = &s->survey.group[group - 1];
+    if (!s->led[group - 1]) {
+        s->led[group - 1] = true;
+        lead_group(s, op, g, s->survey.offset[number]);
+    } else if (g->place == PLACE_SLOT) {
+        emit_mov_load(&s->e, 8, RCX, slot_field(g));
+    }
+    s->map = RM_MEM(place_register(g), s->survey.offset[number]);
+}

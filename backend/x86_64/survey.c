@@ -1,0 +1,231 @@
+/*
+ * What a block does, found in one pass over its IR: see survey.h.
+ *
+ * A register's content is a value with a constant added: PUSH, POP, ADD with a constant, LEA and MOV keep the value, so
+ * accesses before and after them still belong together. Every other write makes a new value.
+ */
+#include "backend/x86_64/survey.h"
+
+#include <string.h>
+
+#include "backend/x86_64/select.h"
+#include "frontend/x86/isa.h"
+
+#define NO_VALUE UINT16_MAX
+
+struct values {
+    uint16_t of[8]; /* by guest register */
+    uint32_t plus[8];
+    uint16_t next;
+};
+
+static unsigned reg_bit(unsigned ref)
+{
+    return ref <= IR_EDI ? 1u << ref : ref <= IR_BH ? 1u << (ref - IR_AH) : 0;
+}
+
+static unsigned unit_writes(const struct ir_op *op)
+{
+    const struct isa_row *row = &isa_table[op->imm & 0xffff];
+    unsigned mask = 0;
+
+    if (row->checks & FPU_NM)
+        return row->opcode == 0xdf && op->arg == 0xe0 ? 1u << IR_EAX : 0; /* FNSTSW AX */
+    if (select_has_letter(row, OPERAND_Gb, OPERAND_Gv))
+        mask |= 1u << (op->arg >> 3 & 7);
+    if (op->src != IR_MEM && select_has_letter(row, OPERAND_Eb, OPERAND_Rv))
+        mask |= 1u << (op->arg & 7);
+    return mask;
+}
+
+/* Guest registers that the operation may write, a bit each. */
+static unsigned written(const struct ir_op *op)
+{
+    switch (ir_info[op->opcode].format) {
+    case IR_FORMAT_SRC: /* MUL, IMUL, DIV, IDIV; JMPR ends the block */
+        return 1u << IR_EAX | 1u << IR_EDX;
+    case IR_FORMAT_UNIT:
+        return unit_writes(op);
+    case IR_FORMAT_NONE: /* LAHF, CALLOUT among them */
+        return ir_info[op->opcode].effect == IR_EFFECT_PURE ? 1u << IR_EAX : 0xff;
+    case IR_FORMAT_SRC_SRC:
+    case IR_FORMAT_EA:
+    case IR_FORMAT_TARGET:
+    case IR_FORMAT_TARGET_CC:
+    case IR_FORMAT_TARGET_SRC:
+        return 0;
+    default:
+        return reg_bit(op->dst) | (op->opcode == IR_XCHG ? reg_bit(op->src) : 0);
+    }
+}
+
+static void set_value(struct values *v, unsigned reg, uint16_t value, uint32_t plus)
+{
+    v->of[reg] = value;
+    v->plus[reg] = plus;
+}
+
+static void track(struct values *v, const struct ir_op *op, unsigned writes)
+{
+    const bool whole = op->width == 4 && op->dst <= IR_EDI;
+
+    if (whole && op->src == IR_IMM && (op->opcode == IR_ADD || op->opcode == IR_SUB)) {
+        v->plus[op->dst] += op->opcode == IR_ADD ? op->imm : 0u - op->imm;
+    } else if (whole && (op->opcode == IR_INC || op->opcode == IR_DEC)) {
+        v->plus[op->dst] += op->opcode == IR_INC ? 1u : 0u - 1u;
+    } else if (whole && op->opcode == IR_MOV && op->src <= IR_EDI) {
+        set_value(v, op->dst, v->of[op->src], v->plus[op->src]);
+    } else if (whole && op->opcode == IR_LEA && !op->addr16 && op->base <= IR_EDI && op->index == IR_NONE) {
+        set_value(v, op->dst, v->of[op->base], v->plus[op->base] + op->imm);
+    } else {
+        for (unsigned reg = 0; writes; reg++, writes >>= 1)
+            if (writes & 1)
+                set_value(v, reg, v->next++, 0);
+    }
+}
+
+static bool may_share(const struct x64_job *job, const struct ir_op *op)
+{
+    return job->mode->seg[op->seg] == SEG_CLASS_FLAT && !op->addr16 && !op->align &&
+           !(job->adapted && job->adapted[op->insn] & X64_ADAPT_UNGROUPED) &&
+           (op->base <= IR_EDI || op->base == IR_NONE) && (op->index <= IR_EDI || op->index == IR_NONE);
+}
+
+/* Puts the access into a group, or begins one with it. */
+static void place_access(struct survey *out, const struct values *v, const struct ir_op *op, unsigned number)
+{
+    const uint16_t base = op->base == IR_NONE ? NO_VALUE : v->of[op->base],
+                   index = op->index == IR_NONE ? NO_VALUE : v->of[op->index];
+    const uint32_t at = op->imm + (op->base == IR_NONE ? 0 : v->plus[op->base]) +
+                        (op->index == IR_NONE ? 0 : v->plus[op->index] << op->scale),
+                   end = at + op->width;
+    struct access_group *g;
+
+    for (unsigned i = 0; i < out->n_groups; i++) {
+        uint32_t low, high;
+
+        g = &out->group[i];
+        if (g->closed || g->base != base || g->index != index || (index != NO_VALUE && g->scale != op->scale))
+            continue;
+        low = (int32_t)(at - g->low) < 0 ? at : g->low;
+        high = (int32_t)(end - g->high) > 0 ? end : g->high;
+        if (high - low > SURVEY_SPAN || at - low > SURVEY_SPAN)
+            continue;
+        g->same = g->same && at == g->low && op->width == g->width;
+        g->low = low;
+        g->high = high;
+        g->writes |= op->arg != IR_READ;
+        g->last_insn = op->insn;
+        g->n++;
+        out->group_of[number] = (uint8_t)(i + 1);
+        return;
+    }
+    if (out->n_groups == SURVEY_GROUPS)
+        return;
+    g = &out->group[out->n_groups++];
+    *g = (struct access_group){
+        .low = at,
+        .high = end,
+        .base = base,
+        .index = index,
+        .scale = op->scale,
+        .n = 1,
+        .first_insn = op->insn,
+        .last_insn = op->insn,
+        .writes = op->arg != IR_READ,
+        .same = op->width == 2 || op->width == 4 || op->width == 8,
+        .width = op->width,
+    };
+    out->group_of[number] = (uint8_t)out->n_groups;
+}
+
+/* The register is free for the group if nothing else has it from the group's first instruction to its last. */
+static bool is_free(const struct survey *out, const struct access_group *g, unsigned place)
+{
+    for (unsigned i = 0; i < out->n_groups; i++) {
+        const struct access_group *other = &out->group[i];
+
+        if (other->place == place && other->first_insn <= g->last_insn && other->last_insn >= g->first_insn)
+            return false;
+    }
+    if (place == PLACE_R12)
+        for (unsigned insn = g->first_insn; insn <= g->last_insn; insn++)
+            if (out->uses_t1[insn])
+                return false;
+    return true;
+}
+
+/* Registers for those with most accesses, memory for some of the others; the rest are no groups. */
+static void assign_places(struct survey *out)
+{
+    unsigned n_slots = 0;
+
+    for (;;) {
+        struct access_group *most = NULL;
+
+        for (unsigned i = 0; i < out->n_groups; i++) {
+            struct access_group *g = &out->group[i];
+
+            if (g->place == PLACE_NONE && g->n > 1 && (!most || g->n > most->n))
+                most = g;
+        }
+        if (!most)
+            break;
+        if (is_free(out, most, PLACE_R12)) {
+            most->place = PLACE_R12;
+        } else if (is_free(out, most, PLACE_R13)) {
+            most->place = PLACE_R13;
+        } else if (n_slots < SURVEY_SLOTS && (most->n > 2 || most->same)) {
+            most->place = PLACE_SLOT;
+            most->slot = (uint8_t)n_slots++;
+        } else {
+            most->n = 0;
+        }
+    }
+}
+
+void survey_block(const struct x64_job *job, struct survey *out)
+{
+    const struct ir_block *ir = job->ir;
+    struct values v = {.next = 8};
+    uint32_t at[IR_MAX_OPS]; /* MAPs in a group: displacement, as the group counts it */
+
+    for (uint16_t i = 0; i < 8; i++)
+        v.of[i] = i;
+    memset(out->writes, 0, ir->n_insns);
+    memset(out->uses_t1, 0, ir->n_insns);
+    memset(out->crosses, 0, ir->n_insns);
+    memset(out->group_of, 0, ir->n_ops);
+    out->n_groups = 0;
+    for (uint32_t i = 0; i < ir->n_ops; i++) {
+        const struct ir_op *op = &ir->op[i];
+        const unsigned writes = written(op);
+
+        if (op->insn == ir->n_insns) /* the jump that closes the block */
+            break;
+        out->writes[op->insn] |= (uint8_t)writes;
+        out->uses_t1[op->insn] |= select_uses_t1(op);
+        if (op->opcode == IR_MAP && !job->plain && may_share(job, op)) {
+            at[i] = op->imm + (op->base == IR_NONE ? 0 : v.plus[op->base]) +
+                    (op->index == IR_NONE ? 0 : v.plus[op->index] << op->scale);
+            place_access(out, &v, op, i);
+        }
+        if (ir_info[op->opcode].effect == IR_EFFECT_CALLOUT)
+            for (unsigned g = 0; g < out->n_groups; g++)
+                out->group[g].closed = true;
+        track(&v, op, writes);
+    }
+    assign_places(out);
+    for (uint32_t i = 0; i < ir->n_ops; i++)
+        if (out->group_of[i]) {
+            const struct access_group *g = &out->group[out->group_of[i] - 1];
+
+            if (g->place == PLACE_NONE)
+                out->group_of[i] = 0;
+            else
+                out->offset[i] = (uint8_t)(at[i] - g->low);
+        }
+    for (unsigned i = 0; i < out->n_groups; i++)
+        if (out->group[i].place != PLACE_NONE)
+            memset(out->crosses + out->group[i].first_insn, 1, out->group[i].last_insn - out->group[i].first_insn);
+}
