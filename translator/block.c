@@ -145,7 +145,6 @@ static void block_kill(struct translator *t, struct block *block)
     unlink_incoming(t, block);
     if (block->code)
         x64_retire(block->code, &t->entry, (uint32_t)(block->address & 0xfff));
-    t->count.killed++;
 }
 
 static uint64_t granules(unsigned first, unsigned last)
@@ -179,8 +178,10 @@ bool block_code_written(struct translator *t, phys_addr page_address, unsigned f
         bytes_in_page(block, page_address, &start, &stop);
         if (!block->alive || (start <= last && stop >= first)) {
             *at = (*at)->next;
-            if (block->alive)
+            if (block->alive) {
                 block_kill(t, block);
+                t->count.killed++;
+            }
         } else {
             page->mask |= granules(start, stop);
             at = &(*at)->next;
@@ -259,6 +260,7 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .insn = t->scan,
         .adapted = t->new_adapted,
         .plain = block->plain,
+        .may_loop = !t->options.no_chain,
     };
     uint8_t *end;
 

@@ -74,7 +74,8 @@ struct link_state {
 struct translator_counters {
     uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;    /* translated */
     uint64_t callouts, callouts_end, misses, links, lookups, entries; /* ways into C code */
-    uint64_t killed, flushes;
+    uint64_t killed;  /* by stores */
+    uint64_t flushes;
 };
 
 struct translator {

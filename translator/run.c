@@ -139,11 +139,13 @@ static bool fill_group(struct cpu *cpu, const struct x64_site *site, uint32_t ei
 {
     const lin_addr address = cpu->translated.address + site->offset;
 
-    cpu->eip = eip; /* for the fault */
+    cpu->eip = eip; /* for the fault, or a plain block */
     cpu->insn = cpu->code->single;
     cpu->code->single[0].offset = 0;
     cpu->block = NULL;
-    if (site->is_write)
+    if (site->is_hoisted)
+        ; /* what the TLB does not hold is found by the accesses themselves */
+    else if (site->is_write)
         mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
     else
         mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
@@ -201,7 +203,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
 
         if (!block->alive)
             return go_on(t);
-        block_group_served(t, block, site.insn, again);
+        block_group_served(t, block, site.leader, again);
         return again ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]) : go_on_plain(t);
     }
     if (site.kind == X64_SITE_MAP) {

@@ -68,8 +68,18 @@ static void emit_group_island(struct select *s, const struct island *island)
                               .plain = true};
 }
 
+/* Back to the run loop, at an offset from the page's first byte. */
+static void emit_leave(struct select *s, uint32_t target)
+{
+    emit_mov_load(&s->e, 4, RDX, STATE(translated.page_eip));
+    emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)target));
+    emit_jmp_to(&s->e, s->job->entry->leave);
+}
+
 static void emit_island(struct select *s, const struct island *island)
 {
+    uint8_t *taken;
+
     switch (island->kind) {
     case ISLAND_SLOW:
         call_slow(s, island->site);
@@ -81,14 +91,19 @@ static void emit_island(struct select *s, const struct island *island)
         emit_call_to(&s->e, island->load);
         emit_jmp_to(&s->e, island->resume);
         break;
+    case ISLAND_LOOP:
+        taken = emit_jcc8(&s->e, island->stop_reg);
+        emit_leave(s, s->job->ir->offset[island->site.insn + 1]);
+        emit_patch8(taken, s->e.at);
+        emit_leave(s, s->job->ir->offset[0]);
+        break;
     case ISLAND_STOP:
         if (island->stop_reg != HOST_REG_NONE) {
             emit_mov(&s->e, 4, RDX, island->stop_reg);
+            emit_jmp_to(&s->e, s->job->entry->leave);
         } else {
-            emit_mov_load(&s->e, 4, RDX, STATE(translated.page_eip));
-            emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)island->target));
+            emit_leave(s, island->target);
         }
-        emit_jmp_to(&s->e, s->job->entry->leave);
         break;
     }
 }
@@ -131,12 +146,15 @@ bool select_uses_t1(const struct ir_op *op)
 /* What an operation may add before its own islands can be laid out. */
 static unsigned op_room(const struct select *s, const struct ir_op *op)
 {
+    const struct isa_row *row;
+
     switch (op->opcode) {
     case IR_MAP:
         return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 56) +
-               (op[1].opcode == IR_UNIT ? 20 : 0); /* the last operation is no MAP */
-    case IR_UNIT:
-        return 44;
+               (op->insn < s->job->ir->n_insns && op[1].opcode == IR_UNIT ? 20 : 0); /* the last is no MAP */
+    case IR_UNIT: /* FLDCW, the registers' loading, or the instruction alone */
+        row = &isa_table[op->imm & 0xffff];
+        return row->opcode == 0xd9 && op->src == IR_MEM ? 44 : op->src != IR_MEM ? 36 : 16;
     case IR_EFLAGS:
         return 60;
     case IR_DIV:
@@ -167,7 +185,8 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 /* An island takes 5 bytes of those that JRCXZ reaches, or all that one needs if it is alone. */
 static void islands_within_reach(struct select *s, const struct ir_op *op)
 {
-    const unsigned notes = s->x87_note ? 44 : 0; /* x87's pointers may be stored before the operation */
+    /* x87's pointers may be stored before the operation. */
+    const unsigned notes = !s->x87_note ? 0 : ir_info[op->opcode].effect == IR_EFFECT_END ? 44 : s->x87_data ? 24 : 0;
     uint8_t *over;
 
     if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)
@@ -831,6 +850,28 @@ static bool select_op(struct select *s, const struct ir_op *op)
     return true;
 }
 
+/* What a loop does once. */
+static void select_before_loop(struct select *s)
+{
+    static const struct ir_op map[2] = {{.opcode = IR_MAP}}, any = {.opcode = IR_MOV};
+
+    select_units_loaded(s, s->survey.sse, s->survey.x87);
+    for (unsigned i = 0; i < s->survey.n_groups; i++)
+        if (s->survey.group[i].hoisted && s->survey.group[i].place != PLACE_NONE) {
+            islands_within_reach(s, map);
+            select_hoisted_group(s, i);
+        }
+    if (s->n_islands) { /* none of them in the loop's way */
+        uint8_t *over;
+
+        islands_within_reach(s, &any);
+        over = emit_jmp8(&s->e);
+        select_islands(s);
+        emit_patch8(over, s->e.at);
+    }
+    s->loop_at = s->e.at;
+}
+
 #define OP_ROOM 520u /* no operation needs more, islands in its way included */
 
 uint8_t *x64_select(struct x64_job *job)
@@ -848,6 +889,8 @@ uint8_t *x64_select(struct x64_job *job)
     if (job->second_page)
         select_page_check(&s);
     job->insn_host[0] = (uint32_t)(s.e.at - job->code);
+    if (s.survey.loops)
+        select_before_loop(&s);
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 

@@ -17,6 +17,7 @@ struct island {
     enum island_kind {
         ISLAND_SLOW,  /* call the slow trampoline for `site` */
         ISLAND_GROUP, /* the same for a group, whose lowest byte's address is in stop_reg */
+        ISLAND_LOOP,  /* leave the block where its last jump, on condition `stop_reg`, leads */
         ISLAND_STOP,  /* leave the block: at stop_reg, or at page EIP + target */
         ISLAND_LOAD,  /* call `load` and resume */
     } kind;
@@ -40,6 +41,7 @@ struct select {
         const struct ir_op *x87_note, *x87_data;
     } side[X64_MAX_LINKS];
     unsigned n_side;
+    uint8_t *loop_at; /* where a block that loops goes on */
     bool goes_on;            /* the block may go on behind its last instruction, a CALLOUT_END */
     bool led[SURVEY_GROUPS]; /* the group's host address has been found */
     unsigned n_islands, n_far_islands;
@@ -56,6 +58,10 @@ void select_offset(struct select *s, const struct ir_op *op, unsigned to);
 void select_address(struct select *s, const struct ir_op *op, unsigned to);
 /* A MAP (select_map.c). */
 void select_map(struct select *s, const struct ir_op *op);
+/* Finds a group's host address before the loop. */
+void select_hoisted_group(struct select *s, unsigned group);
+/* Has the block's unit registers in the host's. */
+void select_units_loaded(struct select *s, bool sse, bool x87);
 /* Does the operation use R12? */
 bool select_uses_t1(const struct ir_op *op);
 /* Has the row an operand with one of these letters? */

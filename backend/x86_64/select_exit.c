@@ -174,6 +174,19 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
     select_islands(s);
 }
 
+/* To the block's own start, which needs no link: as long as code runs in the block it is alive. */
+static void loop_back(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+    uint8_t *stop;
+
+    emit_mov_load(e, 8, RCX, STATE(translated.run_ok));
+    stop = emit_jrcxz(e);
+    s->island[s->n_islands++] =
+        (struct island){.field = stop, .kind = ISLAND_LOOP, .stop_reg = op->arg, .site.insn = op->insn};
+    emit_patch32(emit_jcc32(e, op->arg), s->loop_at);
+}
+
 void select_exit(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
@@ -195,7 +208,10 @@ void select_exit(struct select *s, const struct ir_op *op)
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
         break;
     case IR_JCC:
-        if (target_in_page(s, op->imm) && op->imm > here) {
+        if (s->survey.loops) {
+            loop_back(s, op);
+            exit_to(s, next, here, IR_JUMP_PLAIN);
+        } else if (target_in_page(s, op->imm) && op->imm > here) {
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
             exit_to(s, next, here, IR_JUMP_PLAIN);
         } else {

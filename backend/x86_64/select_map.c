@@ -117,26 +117,21 @@ static struct rm slot_field(const struct access_group *g)
     return RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, translated.group) + 8 * g->slot) - PLAN_STATE_BIAS);
 }
 
-/* The group's first access: host address of the group's lowest byte to the group's place. */
-static void lead_group(struct select *s, const struct ir_op *op, const struct access_group *g, unsigned offset)
+/* Host address of the group's lowest byte, which `lowest` names, to the group's place. */
+static void find_group(struct select *s, const struct ir_op *lowest, const struct access_group *g, struct x64_site site)
 {
     struct emit *e = &s->e;
-    struct ir_op lowest = *op;
-    struct x64_site site = {.kind = X64_SITE_GROUP,
-                            .insn = op->insn,
-                            .width = op->width,
-                            .is_write = op->arg != IR_READ,
-                            .writes_later = g->writes,
-                            .offset = (uint8_t)offset,
-                            .address = GPR_NONE};
     const unsigned place = place_register(g);
     unsigned address = PLAN_ADDRESS;
 
-    lowest.imm -= offset;
-    if (lowest.imm == 0 && op->base <= IR_EDI && op->index == IR_NONE)
-        address = plan_reg[op->base];
+    site.kind = X64_SITE_GROUP;
+    site.leader = g->leader;
+    site.writes_later = g->writes;
+    site.address = GPR_NONE;
+    if (lowest->imm == 0 && lowest->base <= IR_EDI && lowest->index == IR_NONE)
+        address = plan_reg[lowest->base];
     else
-        select_address(s, &lowest, PLAN_ADDRESS);
+        select_address(s, lowest, PLAN_ADDRESS);
     emit_pext(e, RCX, address, STATE(translated.mask_group));
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, g->writes ? FLAT_OFFSET_WRITE_GROUP : FLAT_OFFSET_READ_GROUP));
     s->island[s->n_islands++] = (struct island){
@@ -144,6 +139,33 @@ static void lead_group(struct select *s, const struct ir_op *op, const struct ac
     emit_lea(e, 8, place, RM_SIB(RCX, address, 0, 0));
     if (g->place == PLACE_SLOT)
         emit_mov_store(e, 8, slot_field(g), place);
+}
+
+/* By its first access. */
+static void lead_group(struct select *s, const struct ir_op *op, const struct access_group *g, unsigned offset)
+{
+    struct ir_op lowest = *op;
+
+    lowest.imm -= offset;
+    find_group(s, &lowest, g,
+               (struct x64_site){
+                   .insn = op->insn, .width = op->width, .is_write = op->arg != IR_READ, .offset = (uint8_t)offset});
+}
+
+void select_hoisted_group(struct select *s, unsigned group)
+{
+    const struct access_group *g = &s->survey.group[group];
+    const struct ir_op lowest = {
+        .seg = s->survey.flat_seg,
+        .base = (uint8_t)(g->base == SURVEY_NO_VALUE ? IR_NONE : g->base),
+        .index = (uint8_t)(g->index == SURVEY_NO_VALUE ? IR_NONE : g->index),
+        .scale = g->scale,
+        .imm = g->low,
+    };
+
+    _Static_assert(IR_EAX == 0 && IR_EDI == 7, "a value that a register has at the block's start has its number");
+    s->led[group] = true;
+    find_group(s, &lowest, g, (struct x64_site){.is_hoisted = true});
 }
 
 void select_map(struct select *s, const struct ir_op *op)

@@ -32,15 +32,20 @@ static void ensure_loaded(struct select *s, bool *known, struct rm flag, const u
     s->island[s->n_islands++] = (struct island){.field = field, .kind = ISLAND_LOAD, .load = load, .resume = s->e.at};
 }
 
+void select_units_loaded(struct select *s, bool sse, bool x87)
+{
+    if (sse)
+        ensure_loaded(s, &s->sse_known, STATE(translated.unit_loaded), s->job->entry->load_sse);
+    if (x87)
+        ensure_loaded(s, &s->x87_known, STATE(translated.x87_loaded), s->job->entry->load_x87);
+}
+
 /* Before the MAP of a unit's memory operand, since loading uses RCX. */
 void select_unit_prepare(struct select *s, const struct ir_op *op)
 {
-    const struct isa_row *row = &isa_table[op->imm & 0xffff];
+    const unsigned checks = isa_table[op->imm & 0xffff].checks;
 
-    if (row->checks & SSE_NM)
-        ensure_loaded(s, &s->sse_known, STATE(translated.unit_loaded), s->job->entry->load_sse);
-    if (row->checks & (FPU_NM | MMX_NM))
-        ensure_loaded(s, &s->x87_known, STATE(translated.x87_loaded), s->job->entry->load_x87);
+    select_units_loaded(s, checks & SSE_NM, checks & (FPU_NM | MMX_NM));
 }
 
 /* ---- x87 ---- */

@@ -11,7 +11,7 @@
 #include "backend/x86_64/select.h"
 #include "frontend/x86/isa.h"
 
-#define NO_VALUE UINT16_MAX
+#define NO_VALUE SURVEY_NO_VALUE
 
 struct values {
     uint16_t of[8]; /* by guest register */
@@ -132,6 +132,7 @@ static void place_access(struct survey *out, const struct values *v, const struc
         .n = 1,
         .first_insn = op->insn,
         .last_insn = op->insn,
+        .leader = op->insn,
         .writes = op->arg != IR_READ,
         .same = op->width == 2 || op->width == 4 || op->width == 8,
         .width = op->width,
@@ -166,7 +167,7 @@ static void assign_places(struct survey *out)
         for (unsigned i = 0; i < out->n_groups; i++) {
             struct access_group *g = &out->group[i];
 
-            if (g->place == PLACE_NONE && g->n > 1 && (!most || g->n > most->n))
+            if (g->place == PLACE_NONE && g->n > !g->hoisted && (!most || g->n > most->n))
                 most = g;
         }
         if (!most)
@@ -175,12 +176,40 @@ static void assign_places(struct survey *out)
             most->place = PLACE_R12;
         } else if (is_free(out, most, PLACE_R13)) {
             most->place = PLACE_R13;
-        } else if (n_slots < SURVEY_SLOTS && (most->n > 2 || most->same)) {
+        } else if (n_slots < SURVEY_SLOTS && (most->n > 2 || most->same || most->hoisted)) {
             most->place = PLACE_SLOT;
             most->slot = (uint8_t)n_slots++;
         } else {
             most->n = 0;
         }
+    }
+}
+
+static bool block_loops(const struct x64_job *job)
+{
+    const struct ir_block *ir = job->ir;
+    const struct ir_op *last = &ir->op[ir->n_ops - 1];
+
+    return job->may_loop && !job->plain && !job->second_page && job->flat_code && last->opcode == IR_JCC &&
+           last->imm == ir->offset[0];
+}
+
+/* Has the register of that value, if any, the same content at the block's end as at its start? */
+static bool is_kept(const struct values *v, uint16_t value)
+{
+    return value == NO_VALUE || (value < 8 && v->of[value] == value && !v->plus[value]);
+}
+
+static void hoist_groups(const struct ir_block *ir, const struct values *end, struct survey *out)
+{
+    for (unsigned i = 0; i < out->n_groups; i++) {
+        struct access_group *g = &out->group[i];
+
+        if (!is_kept(end, g->base) || !is_kept(end, g->index))
+            continue;
+        g->hoisted = true;
+        g->first_insn = 0;
+        g->last_insn = (uint8_t)(ir->n_insns - 1);
     }
 }
 
@@ -197,6 +226,8 @@ void survey_block(const struct x64_job *job, struct survey *out)
     memset(out->crosses, 0, ir->n_insns);
     memset(out->group_of, 0, ir->n_ops);
     out->n_groups = 0;
+    out->loops = block_loops(job);
+    out->sse = out->x87 = false;
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
         const unsigned writes = written(op);
@@ -209,12 +240,23 @@ void survey_block(const struct x64_job *job, struct survey *out)
             at[i] = op->imm + (op->base == IR_NONE ? 0 : v.plus[op->base]) +
                     (op->index == IR_NONE ? 0 : v.plus[op->index] << op->scale);
             place_access(out, &v, op, i);
+            out->flat_seg = op->seg;
         }
-        if (ir_info[op->opcode].effect == IR_EFFECT_CALLOUT)
+        if (ir_info[op->opcode].effect == IR_EFFECT_CALLOUT) {
+            out->loops = false;
             for (unsigned g = 0; g < out->n_groups; g++)
                 out->group[g].closed = true;
+        }
+        if (op->opcode == IR_UNIT) {
+            const unsigned checks = isa_table[op->imm & 0xffff].checks;
+
+            out->sse |= (checks & SSE_NM) != 0;
+            out->x87 |= (checks & (FPU_NM | MMX_NM)) != 0;
+        }
         track(&v, op, writes);
     }
+    if (out->loops)
+        hoist_groups(ir, &v, out);
     assign_places(out);
     for (uint32_t i = 0; i < ir->n_ops; i++)
         if (out->group_of[i]) {
@@ -225,7 +267,10 @@ void survey_block(const struct x64_job *job, struct survey *out)
             else
                 out->offset[i] = (uint8_t)(at[i] - g->low);
         }
-    for (unsigned i = 0; i < out->n_groups; i++)
-        if (out->group[i].place != PLACE_NONE)
-            memset(out->crosses + out->group[i].first_insn, 1, out->group[i].last_insn - out->group[i].first_insn);
+    for (unsigned i = 0; i < out->n_groups; i++) {
+        const struct access_group *g = &out->group[i];
+
+        if (g->place != PLACE_NONE)
+            memset(out->crosses + g->first_insn, 1, g->last_insn - g->first_insn + (g->hoisted ? 1u : 0u));
+    }
 }

@@ -48,6 +48,8 @@ struct x64_site {
     bool expects_aligned; /* MAP: as most are */
     uint8_t address;      /* MAP: enum gpr that holds the linear address, or GPR_NONE: translated.address */
     bool writes_later;    /* GROUP: some access of the group is a write */
+    bool is_hoisted;      /* GROUP: looked up before a loop, where it must not fault */
+    uint8_t leader;       /* GROUP: instruction that adapts if pages do not serve it */
     uint8_t offset;       /* GROUP: distance of this access from translated.address */
     bool crosses;         /* host addresses of groups are wanted behind the instruction */
     /* The x87 instructions before this one whose FIP and FDP are not in memory yet, counted from 1; 0: none. */
@@ -83,6 +85,7 @@ struct x64_job {
     const struct insn *insn;         /* the guest instructions */
     const uint8_t *adapted;          /* NULL: none. By guest instruction: what experience says of it, enum x64_adapt */
     bool plain;                      /* no accesses share a look-up */
+    bool may_loop;          /* a block may jump to its own start without being linked */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for X64_MAX_LINKS */
