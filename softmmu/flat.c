@@ -2,6 +2,7 @@
 #include "softmmu/flat.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 static const uint32_t table_offset[FLAT_TABLES] = {
@@ -29,15 +30,20 @@ static const uint8_t table_shift[FLAT_TABLES] = {
  */
 #define FILLS_MAX 65536u
 
+#define WRITE_CHAINS 256u
+#define NO_FILL      UINT32_MAX
+
 struct fill {
     uint32_t page;      /* linear page number */
     uint32_t phys_page; /* physical page number */
+    uint32_t next;      /* for writes: the next one in its chain, NO_FILL at the end */
     uint8_t table;
 };
 
 struct fills {
     struct fill *fill;
     uint32_t count, size;
+    uint32_t chain[WRITE_CHAINS]; /* fills for writes by their physical page's low bits: the first one's number */
 };
 
 struct flat_view {
@@ -95,6 +101,8 @@ struct flat *flat_create(struct mmu *mmu)
             base[FLAT_OFFSET_FITS16 + offset] = offset <= PHYS_PAGE_SIZE - 16;
         }
         flat->view[i].base = base;
+        for (unsigned list = 0; list < TLB_LISTS; list++)
+            memset(flat->view[i].filled[list].chain, 0xff, sizeof flat->view[i].filled[list].chain);
     }
     mmu->flat = flat;
     return flat;
@@ -133,7 +141,14 @@ static bool remember(struct fills *fills, const struct fill *fill)
         fills->fill = grown;
         fills->size = size;
     }
-    fills->fill[fills->count++] = *fill;
+    fills->fill[fills->count] = *fill;
+    if (fill->table >= FLAT_WRITE1) {
+        uint32_t *chain = &fills->chain[fill->phys_page % WRITE_CHAINS];
+
+        fills->fill[fills->count].next = *chain;
+        *chain = fills->count;
+    }
+    fills->count++;
     return true;
 }
 
@@ -143,6 +158,8 @@ static void drop_list(struct flat_view *v, enum tlb_list list)
 
     for (uint32_t i = 0; i < fills->count; i++)
         drop_entry(v, &fills->fill[i]);
+    if (fills->count)
+        memset(fills->chain, 0xff, sizeof fills->chain);
     fills->count = 0;
 }
 
@@ -150,7 +167,7 @@ static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr addre
                       enum mmu_view view)
 {
     struct flat_view *v = &mmu->flat->view[view];
-    struct fill fill = {address >> PHYS_PAGE_SHIFT, e->phys_page, (uint8_t)table};
+    struct fill fill = {.page = address >> PHYS_PAGE_SHIFT, .phys_page = e->phys_page, .table = (uint8_t)table};
 
     const enum tlb_list list = e->is_global ? TLB_LIST_GLOBAL : TLB_LIST_LOCAL;
 
@@ -221,14 +238,26 @@ void flat_drop_page(struct flat *flat, lin_addr address)
     }
 }
 
+/* A page that holds code and data comes here again and again, so what has been dropped leaves its chain. */
+static void drop_writes(struct flat_view *v, struct fills *fills, uint32_t phys_page)
+{
+    uint32_t *at = &fills->chain[phys_page % WRITE_CHAINS];
+
+    while (*at != NO_FILL) {
+        const struct fill *fill = &fills->fill[*at];
+
+        if (fill->phys_page == phys_page) {
+            drop_entry(v, fill);
+            *at = fill->next;
+        } else {
+            at = &fills->fill[*at].next;
+        }
+    }
+}
+
 void flat_drop_writes(struct flat *flat, uint32_t phys_page)
 {
     for (unsigned i = 0; i < MMU_VIEWS; i++)
-        for (unsigned list = 0; list < TLB_LISTS; list++) {
-            const struct fills *fills = &flat->view[i].filled[list];
-
-            for (uint32_t n = 0; n < fills->count; n++)
-                if (fills->fill[n].phys_page == phys_page && fills->fill[n].table >= FLAT_WRITE1)
-                    drop_entry(&flat->view[i], &fills->fill[n]);
-        }
+        for (unsigned list = 0; list < TLB_LISTS; list++)
+            drop_writes(&flat->view[i], &flat->view[i].filled[list], phys_page);
 }

@@ -161,6 +161,37 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
     *last = end < PHYS_PAGE_SIZE ? end : *first ? PHYS_PAGE_SIZE - 1 : end - PHYS_PAGE_SIZE;
 }
 
+/* ---- what is worth a translation ---- */
+
+#define KILLS_MAX 8u /* the threshold doubles with each */
+
+static struct heat *heat_at(struct translator *t, phys_addr address)
+{
+    return &t->heat[(address ^ address >> 16) % HEAT_ENTRIES];
+}
+
+static void note_kill(struct translator *t, phys_addr address)
+{
+    struct heat *heat = heat_at(t, address);
+
+    t->count.killed++;
+    heat->runs = 0;
+    if (heat->kills < KILLS_MAX)
+        heat->kills++;
+}
+
+bool block_is_cold(struct translator *t, phys_addr address)
+{
+    struct heat *heat = heat_at(t, address);
+    const unsigned wanted = t->options.threshold << heat->kills;
+
+    if (heat->runs >= wanted)
+        return false;
+    heat->runs++;
+    t->count.cold++;
+    return true;
+}
+
 bool block_code_written(struct translator *t, phys_addr page_address, unsigned first, unsigned last)
 {
     struct translated_page *page = page_find(t, page_address);
@@ -180,7 +211,7 @@ bool block_code_written(struct translator *t, phys_addr page_address, unsigned f
             *at = (*at)->next;
             if (block->alive) {
                 block_kill(t, block);
-                t->count.killed++;
+                note_kill(t, block->address);
             }
         } else {
             page->mask |= granules(start, stop);
@@ -421,6 +452,7 @@ static struct block *find_block(struct translator *t, bool plain)
     struct block *block;
     uint32_t avail;
 
+    t->is_cold = false;
     if (cpu->eip > cpu->seg[CS].limit)
         return NULL; /* the interpreter raises the fault */
     found = &t->found[(address ^ address >> 10) % FOUND_ENTRIES];
@@ -447,6 +479,10 @@ static struct block *find_block(struct translator *t, bool plain)
             return NULL;
         if (block->alive && block->second_page == place.second_page) /* the page walk may have written to its code */
             break;
+    }
+    if (!block && !plain && block_is_cold(t, place.address)) {
+        t->is_cold = true;
+        return NULL;
     }
     if (!block && avail < INSN_MAX_BYTES) {
         struct insn in;

@@ -15,6 +15,7 @@
 #define MODES_MAX         64u
 #define ADAPTED_ENTRIES   65536u
 #define FOUND_ENTRIES     1024u
+#define HEAT_ENTRIES      65536u
 #define ARENA_BYTES       ((size_t)1 << 30) /* address space; a flush gives it back */
 #define NO_LINK           UINT32_MAX
 #define NO_PAGE           UINT64_MAX
@@ -75,6 +76,7 @@ struct translator_counters {
     uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;    /* translated */
     uint64_t callouts, callouts_end, misses, links, lookups, entries; /* ways into C code */
     uint64_t killed;  /* by stores */
+    uint64_t cold;    /* blocks interpreted because they were cold */
     uint64_t flushes;
 };
 
@@ -121,6 +123,12 @@ struct translator {
      * collision costs a little speed. In bits 2 to 7 how often in a row pages did not serve its group. */
     uint8_t adapted[ADAPTED_ENTRIES];
     uint8_t new_adapted[IR_MAX_INSNS]; /* of the block being translated */
+    /* By a hash of a block's physical address: how often it was interpreted for want of a translation, and how often
+     * stores have killed one. */
+    struct heat {
+        uint16_t runs, kills;
+    } heat[HEAT_ENTRIES];
+    bool is_cold; /* block_at_eip found nothing because the code is cold */
     struct translator_counters count;
     uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
@@ -143,12 +151,14 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
 
 /* ---- block.c ---- */
 
-/* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted. Sets
- * translated.page_eip. Raises #PF. */
+/* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted, with t->is_cold set if
+ * that is so because translating it does not pay yet. Sets translated.page_eip. Raises #PF. */
 struct block *block_at_eip(struct translator *t);
 /* The same without groups of accesses. */
 struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
+/* Counts a run of code at the physical address that has no translation. True while it should be interpreted. */
+bool block_is_cold(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);

@@ -68,8 +68,10 @@ static const void *code_at_eip(struct translator *t, bool may_be_cached)
         }
     }
     block = block_at_eip(t);
-    if (!block)
+    if (!block) {
+        entry->tag = X64_JUMP_CACHE_NEVER; /* it may be a retired one, which leads here */
         return NULL;
+    }
     exec = code_memory_exec(&t->memory, block->code);
     /* Where a block's second page has moved its code comes here, and must find another block, not itself. */
     addend = is_flat && block->second_page == NO_PAGE ? flat_exec_addend(cpu->translated.flat, cpu->eip) : 0;
@@ -289,6 +291,25 @@ static void settle(struct cpu *cpu)
     cpu->translated.unit_loaded = 0; /* every exit has stored them */
 }
 
+/* What has no translation: blocks as long as they are cold, else one instruction. */
+static void interpret(struct translator *t)
+{
+    struct cpu *cpu = t->cpu;
+    struct code_block *block = t->is_cold ? code_find(cpu) : NULL;
+    const uintptr_t limit = cpu->chain_stack_limit;
+
+    if (!block) {
+        run_single(cpu);
+        return;
+    }
+    cpu->chain_stack_limit = UINTPTR_MAX; /* block by block: the next may have a translation */
+    do {
+        block_enter(cpu, block);
+        block = run_must_attend(cpu) ? NULL : code_find_known(cpu);
+    } while (block && block_is_cold(t, block->address));
+    cpu->chain_stack_limit = limit;
+}
+
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
@@ -296,7 +317,7 @@ static void run_translated(struct cpu *cpu)
     void (*enter)(struct cpu *, const void *);
 
     if (!exec) {
-        run_single(cpu);
+        interpret(t);
         return;
     }
     t->count.entries++;
@@ -315,7 +336,7 @@ static void run_ir(struct cpu *cpu)
     struct block *block = block_at_eip(cpu->translator);
 
     if (!block) {
-        run_single(cpu);
+        interpret(cpu->translator);
         return;
     }
     ir_run(cpu, block->op, block->offset, block->insn, cpu->translated.page_eip, block->code16, &block->alive);
@@ -466,9 +487,10 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
             (size_t)(t->code_at - t->memory.write) >> 10, t->memory.size_bytes >> 10, (unsigned long long)c->flushes,
             (unsigned long long)c->killed);
     fprintf(out,
+            "interpreted because they were cold: %llu blocks\n"
             "exits: %llu memory misses, %llu callouts, %llu of them to another block, %llu links, %llu look-ups, %llu "
             "entries\n",
-            (unsigned long long)c->misses, (unsigned long long)c->callouts, (unsigned long long)c->callouts_end,
+            (unsigned long long)c->cold, (unsigned long long)c->misses, (unsigned long long)c->callouts, (unsigned long long)c->callouts_end,
             (unsigned long long)c->links, (unsigned long long)c->lookups, (unsigned long long)c->entries);
     print_callouts(t, out);
 }

@@ -18,7 +18,13 @@ struct translator_options {
     size_t cache_bytes;   /* size of the code cache; 0: the default, 256 MiB */
     bool no_chain;        /* every block returns to the run loop */
     unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
+    /* How often the interpreter runs code before it is worth a translation; more often where stores have killed some.
+     * 0: everything is translated at once. */
+    unsigned threshold;
 };
+
+#define TRANSLATOR_THRESHOLD     1u
+#define TRANSLATOR_THRESHOLD_MAX 64u
 
 /* Why a host cannot run translated code, or NULL if it can. */
 const char *translator_missing_feature(void);

@@ -106,7 +106,7 @@ static void set_smp(struct options *o, const char *text)
         fail("-smp '%s': morph86 has one processor; use -smp 1", text);
 }
 
-/* NAME[,cache-size=MIB][,chain=on|off]; QEMU's name "tcg", and its tb-size, are understood. */
+/* NAME[,cache-size=MIB][,threshold=N][,chain=on|off]; QEMU's name "tcg", and its tb-size, are understood. */
 static bool parse_accel(const char *text, struct translator_options *accel)
 {
     const struct {
@@ -130,6 +130,9 @@ static bool parse_accel(const char *text, struct translator_options *accel)
             if (mib < 1 || mib > 1024)
                 return false;
             accel->cache_bytes = (size_t)mib << 20;
+        } else if (sscanf(text, "threshold=%u%c", &accel->threshold, &end) >= 1) {
+            if (accel->threshold > TRANSLATOR_THRESHOLD_MAX)
+                return false;
         } else if (strncmp(text, "chain=", 6) == 0) {
             accel->no_chain = strncmp(text + 6, "off", 3) == 0;
         } else {
@@ -145,7 +148,7 @@ static void set_accel(struct options *o, const char *text)
         puts("interp    interpreter\n"
              "ir        blocks translated to the intermediate representation, which is interpreted\n"
              "jit       blocks translated to host code (default; interp where the host lacks BMI2); tools that ask for tcg get it too\n"
-             "properties: jit,cache-size=MIB  jit,chain=off");
+             "properties: jit,cache-size=MIB  jit,threshold=RUNS (0 to 64; code that ran less often is interpreted)  jit,chain=off");
         exit(EXIT_SUCCESS);
     }
     if (!parse_accel(text, &o->accel))
@@ -498,6 +501,7 @@ void options_parse(struct options *options, int argc, char **argv)
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
     options->accel.accel = translator_missing_feature() ? ACCEL_INTERP : ACCEL_JIT;
+    options->accel.threshold = TRANSLATOR_THRESHOLD;
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))
