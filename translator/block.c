@@ -163,7 +163,7 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
 
 /* ---- what is worth a translation ---- */
 
-#define KILLS_MAX 8u /* the threshold doubles with each */
+#define KILLS_MAX 6u /* the threshold doubles with each */
 
 static struct heat *heat_at(struct translator *t, phys_addr address)
 {

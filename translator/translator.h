@@ -23,7 +23,7 @@ struct translator_options {
     unsigned threshold;
 };
 
-#define TRANSLATOR_THRESHOLD     1u
+#define TRANSLATOR_THRESHOLD     4u
 #define TRANSLATOR_THRESHOLD_MAX 64u
 
 /* Why a host cannot run translated code, or NULL if it can. */
