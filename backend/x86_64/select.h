@@ -43,7 +43,8 @@ struct select {
     unsigned n_side;
     uint8_t *loop_at; /* where a block that loops goes on */
     bool goes_on;            /* the block may go on behind its last instruction, a CALLOUT_END */
-    bool led[SURVEY_GROUPS]; /* the group's host address has been found */
+    bool led[SURVEY_GROUPS];     /* the group's host address has been found */
+    uint8_t above[SURVEY_GROUPS]; /* how far above that address the group begins */
     unsigned n_islands, n_far_islands;
     struct island island[SELECT_MAX_ISLANDS];
     struct island far_island[IR_MAX_OPS];

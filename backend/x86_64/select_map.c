@@ -117,10 +117,12 @@ static struct rm slot_field(const struct access_group *g)
     return RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, translated.group) + 8 * g->slot) - PLAN_STATE_BIAS);
 }
 
-/* Host address of the group's lowest byte, which `lowest` names, to the group's place. */
-static void find_group(struct select *s, const struct ir_op *lowest, const struct access_group *g, struct x64_site site)
+/* Host address of the group's lowest byte, which `lowest` names, to the group's place. If the group lies close enough
+ * above the base register it is taken from there, which saves an LEA. */
+static void find_group(struct select *s, const struct ir_op *lowest, unsigned group, struct x64_site site)
 {
     struct emit *e = &s->e;
+    const struct access_group *g = &s->survey.group[group];
     const unsigned place = place_register(g);
     unsigned address = PLAN_ADDRESS;
 
@@ -128,10 +130,14 @@ static void find_group(struct select *s, const struct ir_op *lowest, const struc
     site.leader = g->leader;
     site.writes_later = g->writes;
     site.address = GPR_NONE;
-    if (lowest->imm == 0 && lowest->base <= IR_EDI && lowest->index == IR_NONE)
+    if (lowest->base <= IR_EDI && lowest->index == IR_NONE && lowest->imm < SURVEY_SPAN &&
+        lowest->imm + (g->high - g->low) <= SURVEY_SPAN) {
         address = plan_reg[lowest->base];
-    else
+        s->above[group] = (uint8_t)lowest->imm;
+        site.offset = (uint8_t)(site.offset + lowest->imm);
+    } else {
         select_address(s, lowest, PLAN_ADDRESS);
+    }
     emit_pext(e, RCX, address, STATE(translated.mask_group));
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, g->writes ? FLAT_OFFSET_WRITE_GROUP : FLAT_OFFSET_READ_GROUP));
     s->island[s->n_islands++] = (struct island){
@@ -142,12 +148,12 @@ static void find_group(struct select *s, const struct ir_op *lowest, const struc
 }
 
 /* By its first access. */
-static void lead_group(struct select *s, const struct ir_op *op, const struct access_group *g, unsigned offset)
+static void lead_group(struct select *s, const struct ir_op *op, unsigned group, unsigned offset)
 {
     struct ir_op lowest = *op;
 
     lowest.imm -= offset;
-    find_group(s, &lowest, g,
+    find_group(s, &lowest, group,
                (struct x64_site){
                    .insn = op->insn, .width = op->width, .is_write = op->arg != IR_READ, .offset = (uint8_t)offset});
 }
@@ -165,7 +171,7 @@ void select_hoisted_group(struct select *s, unsigned group)
 
     _Static_assert(IR_EAX == 0 && IR_EDI == 7, "a value that a register has at the block's start has its number");
     s->led[group] = true;
-    find_group(s, &lowest, g, (struct x64_site){.is_hoisted = true});
+    find_group(s, &lowest, group, (struct x64_site){.is_hoisted = true});
 }
 
 void select_map(struct select *s, const struct ir_op *op)
@@ -181,9 +187,9 @@ void select_map(struct select *s, const struct ir_op *op)
     g = &s->survey.group[group - 1];
     if (!s->led[group - 1]) {
         s->led[group - 1] = true;
-        lead_group(s, op, g, s->survey.offset[number]);
+        lead_group(s, op, group - 1, s->survey.offset[number]);
     } else if (g->place == PLACE_SLOT) {
         emit_mov_load(&s->e, 8, RCX, slot_field(g));
     }
-    s->map = RM_MEM(place_register(g), s->survey.offset[number]);
+    s->map = RM_MEM(place_register(g), s->survey.offset[number] + s->above[group - 1]);
 }
