@@ -163,7 +163,8 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
 
 /* ---- what is worth a translation ---- */
 
-#define KILLS_MAX 6u /* the threshold doubles with each */
+#define KILLS_MAX    6u /* the threshold doubles with each */
+#define PLAIN_FACTOR 32u
 
 static struct heat *heat_at(struct translator *t, phys_addr address)
 {
@@ -180,16 +181,26 @@ static void note_kill(struct translator *t, phys_addr address)
         heat->kills++;
 }
 
-bool block_is_cold(struct translator *t, phys_addr address)
+static bool is_cold(struct translator *t, phys_addr address, bool plain)
 {
-    struct heat *heat = heat_at(t, address);
-    const unsigned wanted = t->options.threshold << heat->kills;
+    /* A block without groups is wanted for the stack's position, say, which is another in the next process. */
+    struct heat *heat = heat_at(t, plain ? ~address : address);
+    unsigned wanted = t->options.threshold;
 
+    if (plain)
+        wanted = t->options.killed_threshold * PLAIN_FACTOR;
+    else if (heat->kills)
+        wanted = t->options.killed_threshold << heat->kills;
     if (heat->runs >= wanted)
         return false;
     heat->runs++;
     t->count.cold++;
     return true;
+}
+
+bool block_is_cold(struct translator *t, phys_addr address)
+{
+    return is_cold(t, address, false);
 }
 
 bool block_code_written(struct translator *t, phys_addr page_address, unsigned first, unsigned last)
@@ -480,7 +491,7 @@ static struct block *find_block(struct translator *t, bool plain)
         if (block->alive && block->second_page == place.second_page) /* the page walk may have written to its code */
             break;
     }
-    if (!block && !plain && block_is_cold(t, place.address)) {
+    if (!block && is_cold(t, place.address, plain)) {
         t->is_cold = true;
         return NULL;
     }
@@ -508,6 +519,18 @@ static struct block *find_block(struct translator *t, bool plain)
     cpu->translated.page_eip = cpu->eip - (uint32_t)(place.address & 0xfff);
     if (block->second_page == NO_PAGE && !plain)
         *found = (struct found){address, cpu->eip, mode, cpu->seg[CS].limit, cpu->mmu.flushes, cpu->view, block};
+    return block;
+}
+
+bool block_exists(struct translator *t, phys_addr address)
+{
+    const uint32_t mode = mode_update(t);
+    const struct x86_mode *m = &t->mode[mode].mode;
+    const uint32_t eip = m->seg[CS] == SEG_CLASS_FLAT && m->code32 ? 0 : t->cpu->eip;
+    const struct block *block = t->bucket[block_hash(address, mode, eip)];
+
+    while (block && (block->address != address || block->mode != mode || block->eip != eip || block->plain))
+        block = block->next_in_bucket;
     return block;
 }
 

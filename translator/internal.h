@@ -128,7 +128,8 @@ struct translator {
     struct heat {
         uint16_t runs, kills;
     } heat[HEAT_ENTRIES];
-    bool is_cold; /* block_at_eip found nothing because the code is cold */
+    bool interpret_next; /* the code at EIP, though it may have a translation */
+    bool is_cold;        /* block_at_eip found nothing because the code is cold */
     struct translator_counters count;
     uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
@@ -157,6 +158,8 @@ struct block *block_at_eip(struct translator *t);
 /* The same without groups of accesses. */
 struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
+/* Is there a block for the code at that physical address, as the processor is now? */
+bool block_exists(struct translator *t, phys_addr address);
 /* Counts a run of code at the physical address that has no translation. True while it should be interpreted. */
 bool block_is_cold(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */

@@ -151,7 +151,17 @@ static bool fill_group(struct cpu *cpu, const struct x64_site *site, uint32_t ei
         mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
     else
         mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    /* At the end of the page the block looks into the table for bytes. */
+    if ((~cpu->translated.address & cpu->translated.mask_part) == 0)
+        return flat_fill(&cpu->mmu, cpu->translated.address, 1, site->writes_later, cpu->view);
     return flat_fill_group(&cpu->mmu, address, site->writes_later, cpu->view);
+}
+
+/* What a group cannot do and no block without groups is there for is interpreted. */
+static const void *leave_plain(struct translator *t)
+{
+    t->interpret_next = true;
+    return leave(t);
 }
 
 /* On in a block without groups. */
@@ -160,7 +170,7 @@ static const void *go_on_plain(struct translator *t)
     const struct block *plain = block_at_eip_plain(t);
 
     if (!plain)
-        return leave(t);
+        return leave_plain(t);
     x64_flags_out(t->cpu);
     return code_memory_exec(&t->memory, plain->code);
 }
@@ -265,7 +275,7 @@ static const void *link_jump(struct cpu *cpu, const uint8_t *where)
         return leave(t);
     to = link->plain ? block_at_eip_plain(t) : block_at_eip(t);
     if (!to)
-        return leave(t);
+        return link->plain ? leave_plain(t) : leave(t);
     if (flushes == t->count.flushes)
         block_link(t, number, to);
     return code_memory_exec(&t->memory, to->code);
@@ -291,13 +301,33 @@ static void settle(struct cpu *cpu)
     cpu->translated.unit_loaded = 0; /* every exit has stored them */
 }
 
+#define DETOUR_BLOCKS 32u
+
+/* The next block of a detour: what a group could not do is interpreted until the way leads to a translation again, so
+ * that it leaves none of its own behind. NULL: back to translated code. Raises #PF. */
+static struct code_block *next_on_detour(struct translator *t, unsigned *left)
+{
+    struct cpu *cpu = t->cpu;
+    struct code_block *block;
+
+    if (!*left || !--*left)
+        return NULL;
+    cpu->insn = cpu->code->single; /* for a fault */
+    cpu->code->single[0].offset = 0;
+    cpu->block = NULL;
+    block = code_find(cpu);
+    return block && !block_exists(t, block->address) ? block : NULL;
+}
+
 /* What has no translation: blocks as long as they are cold, else one instruction. */
 static void interpret(struct translator *t)
 {
     struct cpu *cpu = t->cpu;
-    struct code_block *block = t->is_cold ? code_find(cpu) : NULL;
+    struct code_block *block = t->is_cold || t->interpret_next ? code_find(cpu) : NULL;
     const uintptr_t limit = cpu->chain_stack_limit;
+    unsigned detour = t->interpret_next ? DETOUR_BLOCKS : 0;
 
+    t->interpret_next = false;
     if (!block) {
         run_single(cpu);
         return;
@@ -305,15 +335,19 @@ static void interpret(struct translator *t)
     cpu->chain_stack_limit = UINTPTR_MAX; /* block by block: the next may have a translation */
     do {
         block_enter(cpu, block);
-        block = run_must_attend(cpu) ? NULL : code_find_known(cpu);
-    } while (block && block_is_cold(t, block->address));
+        if (run_must_attend(cpu))
+            break;
+        block = code_find_known(cpu);
+        if (!block || !block_is_cold(t, block->address))
+            block = next_on_detour(t, &detour);
+    } while (block);
     cpu->chain_stack_limit = limit;
 }
 
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
-    const void *exec = code_at_eip(t, true);
+    const void *exec = t->interpret_next ? NULL : code_at_eip(t, true);
     void (*enter)(struct cpu *, const void *);
 
     if (!exec) {
@@ -490,7 +524,8 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
             "interpreted because they were cold: %llu blocks\n"
             "exits: %llu memory misses, %llu callouts, %llu of them to another block, %llu links, %llu look-ups, %llu "
             "entries\n",
-            (unsigned long long)c->cold, (unsigned long long)c->misses, (unsigned long long)c->callouts, (unsigned long long)c->callouts_end,
-            (unsigned long long)c->links, (unsigned long long)c->lookups, (unsigned long long)c->entries);
+            (unsigned long long)c->cold, (unsigned long long)c->misses, (unsigned long long)c->callouts,
+            (unsigned long long)c->callouts_end, (unsigned long long)c->links, (unsigned long long)c->lookups,
+            (unsigned long long)c->entries);
     print_callouts(t, out);
 }

@@ -18,13 +18,13 @@ struct translator_options {
     size_t cache_bytes;   /* size of the code cache; 0: the default, 256 MiB */
     bool no_chain;        /* every block returns to the run loop */
     unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
-    /* How often the interpreter runs code before it is worth a translation; more often where stores have killed some.
-     * 0: everything is translated at once. */
-    unsigned threshold;
+    /* How often the interpreter runs code before it is worth a translation: any code; code that a store has killed, a
+     * number that doubles with each kill. 0: it is translated at once. */
+    unsigned threshold, killed_threshold;
 };
 
-#define TRANSLATOR_THRESHOLD     4u
-#define TRANSLATOR_THRESHOLD_MAX 64u
+#define TRANSLATOR_THRESHOLD_MAX    64u
+#define TRANSLATOR_KILLED_THRESHOLD 4u /* what pays on most hosts */
 
 /* Why a host cannot run translated code, or NULL if it can. */
 const char *translator_missing_feature(void);

@@ -501,7 +501,7 @@ void options_parse(struct options *options, int argc, char **argv)
 
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
     options->accel.accel = translator_missing_feature() ? ACCEL_INTERP : ACCEL_JIT;
-    options->accel.threshold = TRANSLATOR_THRESHOLD;
+    options->accel.killed_threshold = TRANSLATOR_KILLED_THRESHOLD;
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))

@@ -46,21 +46,38 @@ void select_slow_call(struct select *s, struct x64_site site)
     call_slow(s, select_site(s, site));
 }
 
-/* A group's look-up found nothing. If that is because the group may reach beyond its page a block without groups goes
- * on from here; else C code sees to it. */
+/*
+ * A group's look-up found nothing. In the last part of its page the entries for bytes serve the group too, if it does
+ * not reach beyond the page; where it does, a block without groups goes on from here. All else is C code's.
+ */
 static void emit_group_island(struct select *s, const struct island *island)
 {
     struct emit *e = &s->e;
     struct x64_link *link = &s->job->link[s->job->n_links++];
-    uint8_t *last_part;
+    uint8_t *last_part, *slow, *crosses;
 
     if (island->stop_reg != PLAN_ADDRESS)
         emit_mov(e, 4, PLAN_ADDRESS, island->stop_reg);
     emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_part));
     emit_lea(e, 4, RCX, RM_MEM(RCX, -(FLAT_GROUP_PARTS - 1)));
     last_part = emit_jrcxz(e);
+    slow = e->at;
     call_slow(s, island->site);
+
     emit_patch8(last_part, e->at);
+    emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_offset));
+    emit_lea(e, 8, RCX, RM_MEM(RCX, (int32_t)island->span - (int32_t)PHYS_PAGE_SIZE - 1)); /* negative if it fits */
+    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX));                                       /* rorx rcx, rcx, 32 */
+    emit8(e, 32);
+    emit_mov(e, 4, RCX, RCX);
+    crosses = emit_jrcxz(e);
+    emit_shrx(e, RCX, PLAN_ADDRESS, PLAN_STATE);
+    emit_mov_load(e, 8, RCX,
+                  RM_SIB(PLAN_FLAT, RCX, 3, island->site.writes_later ? FLAT_OFFSET_WRITE1 : FLAT_OFFSET_READ1));
+    emit_patch8(emit_jrcxz(e), slow);
+    emit_jmp_to(e, island->resume);
+
+    emit_patch8(crosses, e->at);
     *link = (struct x64_link){.field = emit_jmp32(e),
                               .target = s->job->ir->offset[island->site.insn],
                               .block = s->job->block,
@@ -894,7 +911,7 @@ uint8_t *x64_select(struct x64_job *job)
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 
-        if (s.e.at + OP_ROOM + 40 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
+        if (s.e.at + OP_ROOM + 80 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
         islands_within_reach(&s, op);
         while (insn < op->insn)

@@ -24,6 +24,7 @@ struct island {
     uint8_t stop_reg;
     uint32_t target;
     const uint8_t *load, *resume;
+    uint8_t span; /* GROUP: from that address to the group's end, in bytes */
 };
 
 struct select {

@@ -140,8 +140,12 @@ static void find_group(struct select *s, const struct ir_op *lowest, unsigned gr
     }
     emit_pext(e, RCX, address, STATE(translated.mask_group));
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, g->writes ? FLAT_OFFSET_WRITE_GROUP : FLAT_OFFSET_READ_GROUP));
-    s->island[s->n_islands++] = (struct island){
-        .field = emit_jrcxz(e), .kind = ISLAND_GROUP, .stop_reg = (uint8_t)address, .site = select_site(s, site)};
+    s->island[s->n_islands] = (struct island){.field = emit_jrcxz(e),
+                                              .kind = ISLAND_GROUP,
+                                              .stop_reg = (uint8_t)address,
+                                              .site = select_site(s, site),
+                                              .span = (uint8_t)(g->high - g->low + s->above[group])};
+    s->island[s->n_islands++].resume = e->at;
     emit_lea(e, 8, place, RM_SIB(RCX, address, 0, 0));
     if (g->place == PLACE_SLOT)
         emit_mov_store(e, 8, slot_field(g), place);
