@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "softmmu/phys_map.h"
+
 static const uint32_t table_offset[FLAT_TABLES] = {
     [FLAT_EXEC] = FLAT_OFFSET_EXEC,
     [FLAT_READ8] = FLAT_OFFSET_READ8,
@@ -53,6 +55,8 @@ struct flat_view {
 
 struct flat {
     struct flat_view view[MMU_VIEWS];
+    uintptr_t ram_end; /* on the host */
+    bool code_is_near;
 };
 
 static uint64_t *entry_at(const struct flat_view *v, enum flat_table table, uint32_t page)
@@ -104,6 +108,8 @@ struct flat *flat_create(struct mmu *mmu)
         for (unsigned list = 0; list < TLB_LISTS; list++)
             memset(flat->view[i].filled[list].chain, 0xff, sizeof flat->view[i].filled[list].chain);
     }
+    flat->ram_end = (uintptr_t)mmu->phys->ram + mmu->phys->ram_bytes;
+    flat->code_is_near = mmu->phys->ram_bytes < (1u << 31) - PHYS_PAGE_SIZE;
     mmu->flat = flat;
     return flat;
 }
@@ -163,23 +169,24 @@ static void drop_list(struct flat_view *v, enum tlb_list list)
     fills->count = 0;
 }
 
-static uint64_t enter(struct mmu *mmu, const struct tlb_entry *e, lin_addr address, enum flat_table table,
-                      enum mmu_view view)
+/* False if `addend` was not entered. */
+static bool enter(struct mmu *mmu, const struct tlb_entry *e, uint64_t addend, lin_addr address, enum flat_table table,
+                  enum mmu_view view)
 {
     struct flat_view *v = &mmu->flat->view[view];
     struct fill fill = {.page = address >> PHYS_PAGE_SHIFT, .phys_page = e->phys_page, .table = (uint8_t)table};
 
     const enum tlb_list list = e->is_global ? TLB_LIST_GLOBAL : TLB_LIST_LOCAL;
 
-    if (*entry_at(v, table, fill.page) == e->addend)
-        return e->addend;
+    if (*entry_at(v, table, fill.page) == addend)
+        return addend != 0;
     if (v->filled[list].count == FILLS_MAX)
         drop_list(v, list);
     if (!remember(&v->filled[list], &fill))
-        return 0;
-    set_entry(v, table, fill.page, e->addend);
+        return false;
+    set_entry(v, table, fill.page, addend);
     *present_at(v, fill.page) |= (uint16_t)(1u << table);
-    return e->addend;
+    return true;
 }
 
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view)
@@ -190,7 +197,8 @@ bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write,
 
     if ((is_write ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff))
         return false;
-    return enter(mmu, e, address, (enum flat_table)((is_write ? FLAT_WRITE1 : FLAT_READ1) + by_alignment), view) != 0;
+    return enter(mmu, e, e->addend, address, (enum flat_table)((is_write ? FLAT_WRITE1 : FLAT_READ1) + by_alignment),
+                 view);
 }
 
 bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view)
@@ -200,14 +208,28 @@ bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_vi
     if ((writes ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff) ||
         (writes && e->read_tag != e->write_tag))
         return false;
-    return enter(mmu, e, address, writes ? FLAT_WRITE_GROUP : FLAT_READ_GROUP, view) != 0;
+    return enter(mmu, e, e->addend, address, writes ? FLAT_WRITE_GROUP : FLAT_READ_GROUP, view);
 }
 
-uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)
+uint64_t flat_code_address(const struct flat *flat, const uint8_t *host)
+{
+    const uint64_t address = (uint64_t)(uintptr_t)host - flat->ram_end;
+
+    return address <= UINT32_MAX || (int64_t)(address & ~(uint64_t)0xfff) == FLAT_CODE_NEVER ? 0 : address;
+}
+
+bool flat_code_is_near(const struct flat *flat)
+{
+    return flat->code_is_near;
+}
+
+bool flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view)
 {
     const struct tlb_entry *e = tlb_slot(mmu, address, view);
+    const lin_addr page = address & ~(lin_addr)0xfff;
+    const uint64_t code = flat_code_address(mmu->flat, (const uint8_t *)(e->addend + page));
 
-    return e->exec_tag == (address & ~(lin_addr)0xfff) ? enter(mmu, e, address, FLAT_EXEC, view) : 0;
+    return e->exec_tag == page && code && enter(mmu, e, code - page, address, FLAT_EXEC, view);
 }
 
 void flat_drop_local(struct flat *flat)

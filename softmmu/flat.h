@@ -1,12 +1,12 @@
 /*
  * Flat translation tables for translated code: one 8-byte addend per linear page and kind of access.
  *
- * host address = linear address + addend; addend 0 means "ask the slow path". A 32-bit space has 2^20 pages, so a table
- * needs no tags, and a look-up (a bit extract, a load, JRCXZ) changes no flag; docs/prototypes.md has the figures.
- * Tables for accesses of 2, 4, 8 and 16 bytes have an entry for each residue of the address modulo that width, of which
- * only that of aligned addresses is ever filled: what could cross into another page misses by itself. Accesses of 10
- * bytes, and of 8 and 16 that are not aligned, use the table for bytes after a look into `fits8` or `fits16`. The
- * tables are address space (1 GiB a view), of which only touched pages exist.
+ * host address = linear address + addend (FLAT_EXEC: see flat_code_address()); addend 0 means "ask the slow path". A
+ * 32-bit space has 2^20 pages, so a table needs no tags, and a look-up (a bit extract, a load, JRCXZ) changes no flag;
+ * docs/prototypes.md has the figures. Tables for accesses of 2, 4, 8 and 16 bytes have an entry for each residue of the
+ * address modulo that width, of which only that of aligned addresses is ever filled: what could cross into another page
+ * misses by itself. Accesses of 10 bytes, and of 8 and 16 that are not aligned, use the table for bytes after a look
+ * into `fits8` or `fits16`. The tables are address space (1 GiB a view), of which only touched pages exist.
  *
  * The tables mirror the tagged TLB (mmu.h), never more than it would allow: mmu.c tells when translations end.
  */
@@ -34,20 +34,20 @@ enum flat_table {
 
 #define FLAT_PAGES 0x100000ull
 /* Where each table begins, in bytes from flat_base(). */
-#define FLAT_OFFSET_EXEC    0x00000000u
-#define FLAT_OFFSET_READ1   0x00800000u
-#define FLAT_OFFSET_WRITE1  0x01000000u
-#define FLAT_OFFSET_READ2   0x01800000u
-#define FLAT_OFFSET_WRITE2  0x02800000u
-#define FLAT_OFFSET_READ4   0x03800000u
-#define FLAT_OFFSET_WRITE4  0x05800000u
-#define FLAT_OFFSET_READ16  0x07800000u
-#define FLAT_OFFSET_WRITE16 0x0f800000u
-#define FLAT_OFFSET_READ8   0x17800000u
-#define FLAT_OFFSET_WRITE8  0x1b800000u
-#define FLAT_OFFSET_FITS8   0x1f800000u /* a byte per page offset: 1 if 8 bytes from there stay in the page */
-#define FLAT_OFFSET_FITS16  0x1f801000u
-#define FLAT_OFFSET_PRESENT 0x1f802000u /* uint16_t per page: bit n says that enum flat_table n has an entry */
+#define FLAT_OFFSET_EXEC        0x00000000u
+#define FLAT_OFFSET_READ1       0x00800000u
+#define FLAT_OFFSET_WRITE1      0x01000000u
+#define FLAT_OFFSET_READ2       0x01800000u
+#define FLAT_OFFSET_WRITE2      0x02800000u
+#define FLAT_OFFSET_READ4       0x03800000u
+#define FLAT_OFFSET_WRITE4      0x05800000u
+#define FLAT_OFFSET_READ16      0x07800000u
+#define FLAT_OFFSET_WRITE16     0x0f800000u
+#define FLAT_OFFSET_READ8       0x17800000u
+#define FLAT_OFFSET_WRITE8      0x1b800000u
+#define FLAT_OFFSET_FITS8       0x1f800000u /* a byte per page offset: 1 if 8 bytes from there stay in the page */
+#define FLAT_OFFSET_FITS16      0x1f801000u
+#define FLAT_OFFSET_PRESENT     0x1f802000u /* uint16_t per page: bit n says that enum flat_table n has an entry */
 #define FLAT_OFFSET_READ_GROUP  0x20000000u
 #define FLAT_OFFSET_WRITE_GROUP 0x30000000u
 #define FLAT_BYTES              0x40000000u
@@ -70,13 +70,26 @@ uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
 /* The same for groups of accesses, `writes` if one of them is a write. */
 bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view);
-/* What is entered for instruction fetch at `address`, given flat_base(): 0 if nothing is. */
-static inline uint64_t flat_exec_addend(const void *base, lin_addr address)
+/*
+ * FLAT_EXEC tells whether EIP leads to a certain piece of code: an entry and a linear address make the code address.
+ * That is the host address as seen from the end of RAM, which keeps it short: a negative number, as is the entry, so
+ * that 0, nothing entered, makes no code address.
+ */
+/* In this page there is no code address. */
+#define FLAT_CODE_NEVER INT32_MIN
+/* Of a host address; 0 if there is none: just behind RAM, which no other memory need be. */
+uint64_t flat_code_address(const struct flat *flat, const uint8_t *host);
+/* All of RAM has code addresses above INT32_MIN + 4096. */
+bool flat_code_is_near(const struct flat *flat);
+/* Where instruction fetch at `address` leads as far as is entered, given flat_base(): a code address, or 0. */
+static inline uint64_t flat_code_at(const void *base, lin_addr address)
 {
-    return ((const uint64_t *)base)[address >> PHYS_PAGE_SHIFT];
+    const uint64_t entry = ((const uint64_t *)base)[address >> PHYS_PAGE_SHIFT];
+
+    return entry ? entry + address : 0;
 }
-/* The same for instruction fetch; returns the addend, 0 if there is none. */
-uint64_t flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view);
+/* Enters what the TLB holds for instruction fetch at `address`; false if it cannot be. */
+bool flat_fill_exec(struct mmu *mmu, lin_addr address, enum mmu_view view);
 
 /* ---- for mmu.c ---- */
 void flat_drop_all(struct flat *flat);

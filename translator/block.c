@@ -86,15 +86,52 @@ static void forget_link(struct translator *t, uint32_t number)
     t->link_state[number].to = NO_LINK;
 }
 
+/* Where computed jumps come to the block, if they may; its code is to follow. One in two pages would have to ask where
+ * the second is, and is rare; plain ones are entered from C code. */
+static void emit_landing(struct translator *t, struct block *block)
+{
+    const uint32_t offset = (uint32_t)(block->address & 0xfff);
+    const struct phys_page page = phys_lookup(t->cpu->phys, phys_gate(t->cpu->phys, block->address));
+    const struct x64_landing landing = {
+        .entry = &t->entry,
+        .guest = page.host ? flat_code_address(t->cpu->mmu.flat, page.host + offset) : 0,
+        .flat_code = is_flat_code(&t->mode[block->mode].mode),
+        .offset = offset,
+        .eip = block->eip,
+        .cs_limit = block->cs_limit,
+    };
+
+    if (landing.guest && block->second_page == NO_PAGE && !block->plain)
+        t->code_at = x64_emit_landing(t->code_at, &landing, &block->landing);
+}
+
+bool block_has_landing(struct translator *t, struct block *block)
+{
+    uint8_t *behind;
+
+    if (block->landing || !block->code || t->code_at + X64_LANDING_BYTES > t->cold_start)
+        return block->landing;
+    emit_landing(t, block);
+    if (!block->landing)
+        return false;
+    behind = x64_emit_jump(t->code_at, block->code);
+    t->code_at = (uint8_t *)(((uintptr_t)behind + 15) & ~(uintptr_t)15);
+    return true;
+}
+
 void block_link(struct translator *t, uint32_t number, struct block *to)
 {
     struct x64_link *link = &t->link[number];
     struct phys_page page = phys_lookup(t->cpu->phys, phys_gate(t->cpu->phys, to->address));
 
-    if (!t->block[link->block]->alive || !page.host)
+    if (!t->block[link->block]->alive || !page.host || (link->to_landing && !block_has_landing(t, to)))
         return;
     forget_link(t, number);
-    x64_link_jump(link, to->code, (uintptr_t)page.host + (to->address & 0xfff));
+    if (!x64_link_jump(link, link->to_landing ? to->landing : to->code,
+                       flat_code_address(t->cpu->mmu.flat, page.host + (to->address & 0xfff)))) {
+        x64_unlink_jump(link);
+        return;
+    }
     t->link_state[number] = (struct link_state){.to = to->number, .next = to->incoming};
     to->incoming = number;
 }
@@ -143,8 +180,8 @@ static void block_kill(struct translator *t, struct block *block)
     block->alive = false;
     give_insns(t, block);
     unlink_incoming(t, block);
-    if (block->code)
-        x64_retire(block->code, &t->entry, (uint32_t)(block->address & 0xfff));
+    if (block->landing)
+        x64_retire(block->landing, &t->entry);
 }
 
 static uint64_t granules(unsigned first, unsigned last)
@@ -244,13 +281,13 @@ void block_flush_all(struct translator *t)
             }
     memset(t->bucket, 0, sizeof t->bucket);
     memset(t->page_bucket, 0, sizeof t->page_bucket);
-    for (uint32_t i = 0; i < t->n_modes; i++)
-        x64_jump_cache_clear(t->mode[i].jump_cache);
+    jumps_clear(t);
     t->n_blocks = t->n_sites = t->n_links = 0;
     t->arena_used = 0;
     memset(t->found, 0, sizeof t->found);
     memset(t->free_insns, 0, sizeof t->free_insns);
     t->code_at = t->code_start;
+    t->cold_at = t->cold_start;
     t->count.flushes++;
 }
 
@@ -281,18 +318,31 @@ void block_group_served(struct translator *t, struct block *block, unsigned insn
         block_adapt(t, block, insn, X64_ADAPT_UNGROUPED);
 }
 
+/* Where the guest code at EIP lies. */
+struct code_place {
+    phys_addr address, second_page;    /* second_page: NO_PAGE if the instruction does not reach it */
+    const uint8_t *host, *second_host; /* of the first byte; of the second page's first byte */
+};
+
 /* Host code for t->ir. False if an operation has none. */
-static bool emit_block(struct translator *t, struct block *block, bool flat_code, const uint8_t *second_host)
+static bool emit_block(struct translator *t, struct block *block, bool flat_code, const struct code_place *place)
 {
+    const bool crosses = place->second_page != NO_PAGE;
+    uint8_t *const start = t->code_at;
+
+    if (t->for_computed_jump)
+        emit_landing(t, block);
     struct x64_job job = {
         .ir = &t->ir,
         .mode = &t->mode[block->mode].mode,
         .entry = &t->entry,
         .flat_code = flat_code,
         .page_eip = block->eip - (uint32_t)(block->address & 0xfff),
-        .second_page = (uintptr_t)second_host,
+        .code_is_near = flat_code_is_near(t->cpu->mmu.flat),
+        .second_page = crosses ? flat_code_address(t->cpu->mmu.flat, place->second_host) : 0,
         .code = t->code_at,
-        .limit = t->memory.write + t->memory.size_bytes,
+        .limit = t->cold_start,
+        .cold = t->cold_at,
         .block = block->number,
         .first_site = t->n_sites,
         .first_link = t->n_links,
@@ -313,8 +363,10 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
 
     if (!end || !grow((void **)&t->site, &t->sites_size, t->n_sites, job.n_sites, sizeof *t->site) ||
         !grow((void **)&t->link, &t->links_size, t->n_links, job.n_links, sizeof *t->link) ||
-        !grow((void **)&t->link_state, &size, t->n_links, job.n_links, sizeof *t->link_state))
+        !grow((void **)&t->link_state, &size, t->n_links, job.n_links, sizeof *t->link_state)) {
+        t->code_at = start;
         return false;
+    }
     if (job.n_sites)
         memcpy(t->site + t->n_sites, t->new_site, job.n_sites * sizeof *t->site);
     if (job.n_links)
@@ -325,12 +377,13 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     t->n_links += job.n_links;
     block->code = t->code_at;
     block->code_bytes = (uint32_t)(end - t->code_at);
+    block->cold = t->cold_at;
+    block->cold_bytes = (uint32_t)(job.cold - t->cold_at);
+    t->cold_at = job.cold;
     block->insn_host = arena_take(t, (block->n_insns + 1) * sizeof *block->insn_host);
     memcpy(block->insn_host, t->insn_host, (block->n_insns + 1) * sizeof *block->insn_host);
-    if (end < t->code_at + X64_RETIRED_BYTES)
-        end = t->code_at + X64_RETIRED_BYTES;
     t->code_at = (uint8_t *)(((uintptr_t)end + 15) & ~(uintptr_t)15);
-    t->count.host_bytes += block->code_bytes;
+    t->count.host_bytes += block->code_bytes + block->cold_bytes;
     return true;
 }
 
@@ -341,12 +394,6 @@ static uint64_t now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
-
-/* Where the guest code at EIP lies. */
-struct code_place {
-    phys_addr address, second_page;    /* second_page: NO_PAGE if the instruction does not reach it */
-    const uint8_t *host, *second_host; /* of the first byte; of the second page's first byte */
-};
 
 static void add_to_page(struct translator *t, struct block *block, phys_addr address)
 {
@@ -379,11 +426,13 @@ static struct block *translate(struct translator *t, const struct code_place *pl
     const uint64_t start_ns = is_timed ? now_ns() : 0;
     const uint32_t mode = t->current_mode;
     const struct x86_mode *m = &t->mode[mode].mode;
-    const bool flat_code = m->seg[CS] == SEG_CLASS_FLAT && m->code32, crosses = place->second_page != NO_PAGE;
+    const bool flat_code = is_flat_code(m), crosses = place->second_page != NO_PAGE;
     struct block *block;
     uint32_t span;
 
-    if (t->code_at + BLOCK_ROOM > t->memory.write + t->memory.size_bytes || t->arena_used + (64u << 10) > ARENA_BYTES ||
+    if (t->code_at + BLOCK_ROOM > t->cold_start ||
+        t->cold_at + X64_COLD_BYTES > t->memory.write + t->memory.size_bytes ||
+        t->arena_used + (64u << 10) > ARENA_BYTES ||
         !grow((void **)&t->block, &t->blocks_size, t->n_blocks, 1, sizeof *t->block))
         block_flush_all(t);
     if (!t->blocks_size)
@@ -409,7 +458,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
     if (t->options.accel == ACCEL_IR) {
         block->op = arena_take(t, t->ir.n_ops * sizeof *block->op);
         memcpy(block->op, t->ir.op, t->ir.n_ops * sizeof *block->op);
-    } else if (!emit_block(t, block, flat_code, crosses ? place->second_host : NULL)) {
+    } else if (!emit_block(t, block, flat_code, place)) {
         return NULL;
     }
     block->insn = take_insns(t, t->ir.n_insns);
@@ -444,10 +493,7 @@ static bool find_second_page(struct translator *t, lin_addr address, struct code
 
     place->second_page = mmu_fetch(&cpu->mmu, next, cpu->view, &host);
     place->second_host = host;
-    if (!host)
-        return false;
-    flat_fill_exec(&cpu->mmu, next, cpu->view);
-    return true;
+    return host && flat_fill_exec(&cpu->mmu, next, cpu->view); /* translated code asks for it */
 }
 
 static struct block *find_block(struct translator *t, bool plain)
@@ -455,7 +501,7 @@ static struct block *find_block(struct translator *t, bool plain)
     struct cpu *cpu = t->cpu;
     const uint32_t mode = mode_update(t);
     const struct x86_mode *m = &t->mode[mode].mode;
-    const bool flat_code = m->seg[CS] == SEG_CLASS_FLAT && m->code32;
+    const bool flat_code = is_flat_code(m);
     const lin_addr address = cpu->seg[CS].base + cpu->eip;
     struct code_place place = {.second_page = NO_PAGE};
     struct found *found;

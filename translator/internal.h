@@ -10,16 +10,16 @@
 #include "translator/ir.h"
 #include "translator/translator.h"
 
-#define BLOCK_BUCKETS     65536u
-#define PAGE_BUCKETS      4096u
-#define MODES_MAX         64u
-#define ADAPTED_ENTRIES   65536u
-#define FOUND_ENTRIES     1024u
-#define HEAT_ENTRIES      65536u
-#define ARENA_BYTES       ((size_t)1 << 30) /* address space; a flush gives it back */
-#define NO_LINK           UINT32_MAX
-#define NO_PAGE           UINT64_MAX
-#define INSN_MAX_BYTES    15u
+#define BLOCK_BUCKETS   65536u
+#define PAGE_BUCKETS    4096u
+#define MODES_MAX       64u
+#define ADAPTED_ENTRIES 65536u
+#define FOUND_ENTRIES   1024u
+#define HEAT_ENTRIES    65536u
+#define ARENA_BYTES     ((size_t)1 << 30) /* address space; a flush gives it back */
+#define NO_LINK         UINT32_MAX
+#define NO_PAGE         UINT64_MAX
+#define INSN_MAX_BYTES  15u
 
 /*
  * A translated block: guest code inside one page, keyed by its physical address, by what its translation depends on
@@ -40,7 +40,10 @@ struct block {
     uint32_t number;   /* index into translator.block */
     uint32_t incoming; /* links that lead here: head of a list through link_next */
     uint8_t *code;     /* writable address; NULL: IR only */
+    uint8_t *landing;  /* for computed jumps (backend/x86_64/x64.h); NULL: none */
     uint32_t code_bytes;
+    uint8_t *cold; /* the rest of it */
+    uint32_t cold_bytes;
     uint32_t *insn_host; /* n_insns + 1 offsets into code */
     uint16_t *offset;    /* n_insns + 1 offsets in the guest's page */
     struct insn *insn;
@@ -60,10 +63,16 @@ struct translated_page {
     struct translated_page *next_in_bucket;
 };
 
+struct jump_note {
+    uint64_t code; /* address of the guest code (flat_code_address()) */
+    struct block *block;
+};
+
 struct mode_entry {
     uint64_t key;
     struct x86_mode mode;
-    struct x64_jump_cache_entry *jump_cache;
+    const void **jump_table;     /* X64_JUMP_TABLE_ENTRIES */
+    struct jump_note *jump_note; /* the same entries for C code */
 };
 
 /* Where a link leads, and the next one that leads there. */
@@ -75,8 +84,8 @@ struct link_state {
 struct translator_counters {
     uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;    /* translated */
     uint64_t callouts, callouts_end, misses, links, lookups, entries; /* ways into C code */
-    uint64_t killed;  /* by stores */
-    uint64_t cold;    /* blocks interpreted because they were cold */
+    uint64_t killed;                                                  /* by stores */
+    uint64_t cold;                                                    /* blocks interpreted because they were cold */
     uint64_t flushes;
 };
 
@@ -86,8 +95,12 @@ struct translator {
     struct code_memory memory;
     struct x64_entry entry;
     uint8_t *code_start, *code_at; /* blocks begin behind the trampolines */
+    uint8_t *cold_start, *cold_at; /* what of them seldom runs, in the memory's second half: it would fill the cache */
     struct mode_entry mode[MODES_MAX];
     uint32_t n_modes, current_mode;
+    bool for_computed_jump;       /* what block_at_eip translates begins with a landing */
+    const void **no_jumps;        /* a table for computed jumps with nothing in it */
+    struct jump_note *jump_notes; /* all modes' */
 
     struct block *bucket[BLOCK_BUCKETS];
     struct translated_page *page_bucket[PAGE_BUCKETS];
@@ -139,6 +152,27 @@ struct translator {
 /* The mode that cpu is in, as an index into t->mode; also makes it the current one. */
 uint32_t mode_update(struct translator *t);
 
+static inline bool is_flat_code(const struct x86_mode *mode)
+{
+    return mode->seg[CS] == SEG_CLASS_FLAT && mode->code32;
+}
+
+/* ---- jump.c: tables for computed jumps ---- */
+
+/* After the entry code was emitted. False when memory is short; jumps_destroy() must be called then too. */
+bool jumps_create(struct translator *t);
+void jumps_destroy(struct translator *t);
+/* Nothing is entered in any. */
+void jumps_clear(struct translator *t);
+/* Computed jumps go through the current mode's table, unless something wants the run loop. */
+void jumps_arm(struct translator *t);
+/* cpu->eip leads to the block, which is of the current mode. `is_computed`: a computed jump has asked for it, else C
+ * code.
+ */
+void jumps_enter(struct translator *t, struct block *block, bool is_computed);
+/* What was entered for cpu->eip, if it still leads there; sets translated.page_eip. Else NULL. */
+struct block *jumps_find(struct translator *t);
+
 /* ---- scan.c: what a block contains, and what becomes of each instruction ---- */
 
 /* Popek and Goldberg's classes of an instruction in a mode. */
@@ -152,8 +186,8 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
 
 /* ---- block.c ---- */
 
-/* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted, with t->is_cold set if
- * that is so because translating it does not pay yet. Sets translated.page_eip. Raises #PF. */
+/* The block at cpu->eip, translated if need be; NULL if the instruction there must be interpreted, with t->is_cold set
+ * if that is so because translating it does not pay yet. Sets translated.page_eip. Raises #PF. */
 struct block *block_at_eip(struct translator *t);
 /* The same without groups of accesses. */
 struct block *block_at_eip_plain(struct translator *t);
@@ -166,6 +200,8 @@ bool block_is_cold(struct translator *t, phys_addr address);
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);
 void block_link(struct translator *t, uint32_t link, struct block *to);
+/* Has the block a landing, or can it be given one? */
+bool block_has_landing(struct translator *t, struct block *block);
 /* From now on blocks expect that of the instruction; this one dies. */
 void block_adapt(struct translator *t, struct block *block, unsigned insn, enum x64_adapt adapt);
 /* Notes whether a page served the group that the instruction leads. Those that none serves adapt. */

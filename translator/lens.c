@@ -146,12 +146,12 @@ static void print_number(const struct translator *t, const uint8_t *at, bool is_
                    site_text[t->site[number].kind], t->site[number].insn);
 }
 
-static void print_host(const struct translator *t, const struct block *block)
+static void print_host(const struct translator *t, const struct block *block, const uint8_t *code, size_t code_bytes)
 {
-    const uint8_t *at = block->code, *end = block->code + block->code_bytes;
+    const uint8_t *at = code, *end = code + code_bytes;
     const int64_t to_write = (int64_t)(uintptr_t)t->memory.write - (int64_t)(uintptr_t)t->memory.exec;
-    size_t left = block->code_bytes;
-    uint64_t address = (uintptr_t)code_memory_exec(&t->memory, block->code);
+    size_t left = code_bytes;
+    uint64_t address = (uintptr_t)code_memory_exec(&t->memory, code);
     unsigned guest = 0;
     csh handle;
     cs_insn *insn;
@@ -163,7 +163,7 @@ static void print_host(const struct translator *t, const struct block *block)
     while (insn && at < end) {
         const char *name = NULL;
 
-        while (guest <= block->n_insns && block->insn_host[guest] <= (size_t)(at - block->code))
+        while (code == block->code && guest <= block->n_insns && block->insn_host[guest] <= (size_t)(at - block->code))
             print_heading(t, block, guest++, LOG_OUT_ASM);
         if (!cs_disasm_iter(handle, &at, &left, &address, insn)) {
             log_printf(LOG_OUT_ASM, "0x%016" PRIx64 "  (bad)\n", address);
@@ -200,6 +200,8 @@ void lens_print_block(const struct translator *t, const struct block *block, con
     }
     if (log_is_on(LOG_OUT_ASM) && block->code) {
         log_printf(LOG_OUT_ASM, "OUT: [size=%" PRIu32 "]\n", block->code_bytes);
-        print_host(t, block);
+        print_host(t, block, block->code, block->code_bytes);
+        log_printf(LOG_OUT_ASM, "OUT, seldom run: [size=%" PRIu32 "]\n", block->cold_bytes);
+        print_host(t, block, block->cold, block->cold_bytes);
     }
 }

@@ -59,8 +59,10 @@ uint32_t mode_update(struct translator *t)
     uint32_t i = t->current_mode;
 
     cpu->translated.flat = flat_base(cpu->mmu.flat, cpu->view);
-    if (i < t->n_modes && t->mode[i].key == key)
+    if (i < t->n_modes && t->mode[i].key == key) {
+        jumps_arm(t);
         return i;
+    }
     for (i = 0; i < t->n_modes && t->mode[i].key != key; i++)
         ;
     if (i == t->n_modes) {
@@ -70,10 +72,9 @@ uint32_t mode_update(struct translator *t)
         }
         t->mode[i].key = key;
         t->mode[i].mode = mode_of_key(key);
-        t->mode[i].jump_cache[0].tag = X64_JUMP_CACHE_NEVER;
         t->n_modes++;
     }
     t->current_mode = i;
-    cpu->translated.jump_cache = t->mode[i].jump_cache;
+    jumps_arm(t);
     return i;
 }

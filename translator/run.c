@@ -17,7 +17,7 @@
 #include "translator/ir_run.h"
 
 #define CACHE_BYTES_DEFAULT (256u << 20)
-#define JUMP_CACHES_BYTES   (MODES_MAX * X64_JUMP_CACHE_ENTRIES * sizeof(struct x64_jump_cache_entry))
+#define CACHE_BYTES_LEAST   (4 * X64_COLD_BYTES) /* a block fits into each half */
 
 extern const struct interp_handlers interp_popf; /* of the ISA table */
 
@@ -48,36 +48,22 @@ static const void *leave(struct translator *t)
     return code_memory_exec(&t->memory, t->entry.done);
 }
 
-/* Host code for cpu->eip, NULL if the interpreter must run there. The jump cache knows most of it; what it does not
- * know is entered. What a retired block sends here must not be served from there. Raises #PF. */
-static const void *code_at_eip(struct translator *t, bool may_be_cached)
+/* Host code for cpu->eip, NULL if the interpreter must run there. Computed jumps find it from now on. What a landing
+ * sends here it will not find again: `may_be_known` is false. Raises #PF. */
+static const void *code_at_eip(struct translator *t, bool may_be_known)
 {
-    struct cpu *cpu = t->cpu;
-    const struct mode_entry *mode = &t->mode[mode_update(t)];
-    const bool is_flat = mode->mode.seg[CS] == SEG_CLASS_FLAT && mode->mode.code32;
-    struct x64_jump_cache_entry *entry = &mode->jump_cache[x64_jump_cache_index(cpu->eip)];
-    const struct block *block;
-    const void *exec;
-    uint64_t addend;
+    struct block *block;
 
-    if (is_flat && may_be_cached) {
-        addend = flat_exec_addend(cpu->translated.flat, cpu->eip);
-        if (addend && entry->tag == 0 - (addend + cpu->eip)) {
-            cpu->translated.page_eip = cpu->eip & ~0xfffu;
-            return entry->exec;
-        }
-    }
-    block = block_at_eip(t);
+    mode_update(t);
+    block = may_be_known ? jumps_find(t) : NULL;
     if (!block) {
-        entry->tag = X64_JUMP_CACHE_NEVER; /* it may be a retired one, which leads here */
-        return NULL;
+        t->for_computed_jump = !may_be_known;
+        block = block_at_eip(t);
+        if (!block)
+            return NULL;
+        jumps_enter(t, block, !may_be_known);
     }
-    exec = code_memory_exec(&t->memory, block->code);
-    /* Where a block's second page has moved its code comes here, and must find another block, not itself. */
-    addend = is_flat && block->second_page == NO_PAGE ? flat_exec_addend(cpu->translated.flat, cpu->eip) : 0;
-    if (addend)
-        *entry = (struct x64_jump_cache_entry){0 - (addend + cpu->eip), exec};
-    return exec;
+    return code_memory_exec(&t->memory, block->code);
 }
 
 /* On at cpu->eip: the code there, or back to the run loop. */
@@ -273,6 +259,7 @@ static const void *link_jump(struct cpu *cpu, const uint8_t *where)
     x64_flags_in(cpu);
     if (t->options.no_chain && !link->plain) /* a plain block goes on with the same instruction */
         return leave(t);
+    t->for_computed_jump = false;
     to = link->plain ? block_at_eip_plain(t) : block_at_eip(t);
     if (!to)
         return link->plain ? leave_plain(t) : leave(t);
@@ -288,8 +275,10 @@ static const void *look_up(struct cpu *cpu)
 
     t->count.lookups++;
     x64_flags_in(cpu);
-    exec = code_at_eip(t, false); /* also puts it in the place of a retired block */
-    return exec && !t->options.no_chain ? exec : leave(t);
+    if (t->options.no_chain || !atomic_load_explicit(&cpu->translated.run_ok, memory_order_relaxed))
+        return leave(t);
+    exec = code_at_eip(t, false); /* also puts it in the place of a dead block */
+    return exec ? exec : leave(t);
 }
 
 /* ---- called by the run loop ---- */
@@ -402,7 +391,6 @@ const char *translator_missing_feature(void)
 bool translator_create(struct cpu *cpu, const struct translator_options *options, const char **error)
 {
     struct translator *t = calloc(1, sizeof *t);
-    struct x64_jump_cache_entry *caches;
 
     *error = "out of memory";
     if (!t)
@@ -411,6 +399,8 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     t->options = *options;
     if (!t->options.cache_bytes)
         t->options.cache_bytes = CACHE_BYTES_DEFAULT;
+    if (t->options.cache_bytes < CACHE_BYTES_LEAST)
+        t->options.cache_bytes = CACHE_BYTES_LEAST;
     if (!t->options.block_insns || t->options.block_insns > IR_MAX_INSNS)
         t->options.block_insns = IR_MAX_INSNS;
     t->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -418,15 +408,6 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         free(t);
         return false;
     }
-    /* One for each mode there may be: address space until it is used. */
-    caches = mmap(NULL, JUMP_CACHES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (caches == MAP_FAILED) {
-        munmap(t->arena, ARENA_BYTES);
-        free(t);
-        return false;
-    }
-    for (unsigned i = 0; i < MODES_MAX; i++)
-        t->mode[i].jump_cache = caches + i * X64_JUMP_CACHE_ENTRIES;
     if (!code_memory_create(&t->memory, t->options.cache_bytes)) {
         *error = "the host refuses memory that is executable";
         goto fail;
@@ -436,6 +417,12 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         goto fail;
     x86_lower_init();
     t->code_start = t->code_at = x64_emit_entry(t->memory.write, &t->entry);
+    t->cold_start = t->cold_at = t->memory.write + t->memory.size_bytes / 2;
+    if (!jumps_create(t)) {
+        jumps_destroy(t);
+        flat_destroy(&cpu->mmu);
+        goto fail;
+    }
     cpu->translator = t;
     cpu->engine = options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
     cpu->translated.mask2 = 0xfffff001;
@@ -454,7 +441,6 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
 fail:
     free(t->callouts_of_row);
     code_memory_destroy(&t->memory);
-    munmap(caches, JUMP_CACHES_BYTES);
     munmap(t->arena, ARENA_BYTES);
     free(t);
     return false;
@@ -469,7 +455,7 @@ void translator_destroy(struct cpu *cpu)
     cpu->translator = NULL;
     cpu->engine = NULL;
     flat_destroy(&cpu->mmu);
-    munmap(t->mode[0].jump_cache, JUMP_CACHES_BYTES);
+    jumps_destroy(t);
     code_memory_destroy(&t->memory);
     munmap(t->arena, ARENA_BYTES);
     free(t->block);
@@ -518,8 +504,8 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
     fprintf(out, "translation time: %.1f ms, %.0f ns per guest instruction\n", (double)c->translate_ns / 1e6,
             c->insns ? (double)c->translate_ns / (double)c->insns : 0);
     fprintf(out, "code cache: %zu of %zu KiB used, %llu flushes, %llu blocks killed by stores\n",
-            (size_t)(t->code_at - t->memory.write) >> 10, t->memory.size_bytes >> 10, (unsigned long long)c->flushes,
-            (unsigned long long)c->killed);
+            (size_t)(t->code_at - t->memory.write + t->cold_at - t->cold_start) >> 10, t->memory.size_bytes >> 10,
+            (unsigned long long)c->flushes, (unsigned long long)c->killed);
     fprintf(out,
             "interpreted because they were cold: %llu blocks\n"
             "exits: %llu memory misses, %llu callouts, %llu of them to another block, %llu links, %llu look-ups, %llu "

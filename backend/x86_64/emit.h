@@ -249,6 +249,16 @@ static inline void emit_patch8(uint8_t *field, const uint8_t *target)
     assert(target - (field + 1) == (int8_t)(target - (field + 1))); /* whoever emits keeps within reach */
     *field = (uint8_t)(target - (field + 1));
 }
+/* rcx--, and there unless it is 0; flags stay. */
+static inline uint8_t *emit_loop(struct emit *e)
+{
+    emit8(e, 0xe2);
+    return e->at++;
+}
+static inline void emit_loop_to(struct emit *e, const uint8_t *target)
+{
+    emit_patch8(emit_loop(e), target);
+}
 static inline void emit_patch32(uint8_t *field, const uint8_t *target)
 {
     memcpy(field, &(int32_t){(int32_t)(target - (field + 4))}, 4);

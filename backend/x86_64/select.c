@@ -131,7 +131,7 @@ void select_islands(struct select *s)
         struct island *island = &s->island[i];
 
         emit_patch8(island->field, s->e.at);
-        if (s->n_islands == 1) {
+        if (s->n_islands == 1 && !s->job->cold) {
             emit_island(s, island);
         } else {
             island->field = emit_jmp32(&s->e);
@@ -179,10 +179,12 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
         return 110;
     case IR_JMP:
     case IR_JCC:
-        return s->job->flat_code && op->imm >= PHYS_PAGE_SIZE ? 96 : 32;
+        return s->job->flat_code && (op->imm >= PHYS_PAGE_SIZE ||
+                                     (op->opcode == IR_JCC && s->job->ir->offset[op->insn + 1] >= PHYS_PAGE_SIZE))
+                   ? 96
+                   : 32;
     case IR_JZR:
     case IR_JNZR:
-    case IR_JMPR:
         return 96;
     case IR_MOV:
     case IR_ADD:
@@ -935,7 +937,14 @@ uint8_t *x64_select(struct x64_job *job)
         select_exit(&s, &on);
     }
     select_islands(&s);
+    uint8_t *const end = s.e.at;
+
+    if (job->cold)
+        s.e.at = job->cold;
     select_far_islands(&s);
     select_stubs(&s);
-    return s.e.at;
+    if (!job->cold)
+        return s.e.at;
+    job->cold = s.e.at;
+    return end;
 }

@@ -1,36 +1,97 @@
 /*
  * Ways out of a block. A constant target in the same page is a direct jump. One in another page is a direct jump too,
  * behind a check that the linear page still leads to the guest code that the jump was linked for, so it holds for every
- * address space. Anything else looks the guest code's host address up in the jump cache. No check changes a flag.
+ * address space. Anything else goes through the jump table (x64.h) to a landing, which makes that check. No check
+ * changes a flag.
  *
- * Back edges and computed jumps poll translated.run_ok, so that no chain runs for ever.
+ * Back edges and jumps to other pages poll translated.run_ok, computed jumps translated.jump_table, so that no chain
+ * runs for ever.
  */
 #include "backend/x86_64/select.h"
 #include "softmmu/flat.h"
 
-#define NEVER_EXPECTED 1u /* no host address is its negative */
+#define NEVER_EXPECTED INT32_MAX /* no code address makes 1 of it: FLAT_CODE_NEVER */
 
-void x64_link_jump(struct x64_link *link, const uint8_t *code, uintptr_t guest)
+bool x64_link_jump(struct x64_link *link, const uint8_t *code, uint64_t guest)
 {
+    const uint64_t expected = 1 - guest;
+
+    if (link->expected) {
+        if (!guest || (link->is_near && expected > INT32_MAX))
+            return false;
+        memcpy(link->expected, &expected, link->is_near ? 4 : 8);
+    }
     emit_patch32(link->field, code);
-    if (link->expected)
-        memcpy(link->expected, &(uint64_t){0 - (uint64_t)guest}, 8);
+    return true;
 }
 
 void x64_unlink_jump(struct x64_link *link)
 {
     emit_patch32(link->field, link->stub);
     if (link->expected)
-        memcpy(link->expected, &(uint64_t){NEVER_EXPECTED}, 8);
+        memcpy(link->expected, &(int64_t){NEVER_EXPECTED}, link->is_near ? 4 : 8);
 }
 
-void x64_retire(uint8_t *code, const struct x64_entry *entry, uint32_t offset)
+uint8_t *x64_emit_jump(uint8_t *code, const uint8_t *to)
 {
     struct emit e = {code};
 
-    emit_mov_load(&e, 4, RDX, STATE(translated.page_eip));
-    emit_lea(&e, 4, RDX, RM_MEM(RDX, (int32_t)offset));
-    emit_jmp_to(&e, entry->lookup);
+    emit_jmp_to(&e, to);
+    return e.at;
+}
+
+void x64_retire(uint8_t *landing, const struct x64_entry *entry)
+{
+    x64_emit_jump(landing, entry->lookup);
+}
+
+/* RCX = 1 if the linear address EDX and the entry in RAX make the code address `guest`. Spoils RAX. */
+static void emit_compare_code(struct emit *e, uint64_t guest)
+{
+    const uint64_t expected = 1 - guest;
+
+    if (expected <= INT32_MAX) {
+        emit_lea(e, 8, RCX, RM_SIB(RAX, RDX, 0, (int32_t)expected));
+        return;
+    }
+    emit_lea(e, 8, RAX, RM_SIB(RAX, RDX, 0, 0));
+    emit_mov_imm64(e, RCX, expected);
+    emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
+}
+
+/* Where CS is flat, the jump has brought what the table says of EIP's page to RAX, 0 included. Elsewhere the block's
+ * EIP is known, and CS as it is now decides what that is.
+ *
+ * LOOP, which leaves the flags alone, falls through where the comparison left 1: the way to the block takes no branch.
+ */
+uint8_t *x64_emit_landing(uint8_t *code, const struct x64_landing *landing, uint8_t **entry)
+{
+    struct emit e = {code};
+
+    emit_jmp_to(&e, landing->entry->lookup);
+    *entry = e.at;
+    if (landing->flat_code) {
+        emit_compare_code(&e, landing->guest);
+        emit_loop_to(&e, code);
+        emit_lea(&e, 4, RDX, RM_MEM(RDX, -(int32_t)landing->offset));
+        emit_mov_store(&e, 4, STATE(translated.page_eip), RDX);
+        return e.at;
+    }
+    emit_lea(&e, 4, RCX, RM_MEM(RDX, (int32_t)(1 - landing->eip)));
+    emit_loop_to(&e, code);
+    emit_mov_load(&e, 4, RCX, STATE(seg[CS].limit));
+    emit_lea(&e, 4, RCX, RM_MEM(RCX, (int32_t)(1 - landing->cs_limit)));
+    emit_loop_to(&e, code);
+    emit_mov_load(&e, 4, RCX, STATE(seg[CS].base));
+    emit_lea(&e, 4, RDX, RM_SIB(RCX, RDX, 0, 0));
+    emit_shrx(&e, RCX, RDX, PLAN_STATE);
+    emit_mov_load(&e, 8, RAX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
+    emit_compare_code(&e, landing->guest);
+    emit_mov_imm32(&e, RDX, landing->eip);
+    emit_loop_to(&e, code);
+    emit_op(&e, 0, 0xc7, 4, 0, STATE(translated.page_eip), false); /* mov */
+    emit32(&e, landing->eip - landing->offset);
+    return e.at;
 }
 
 static void emit_poll(struct select *s, unsigned reg, uint32_t target)
@@ -70,11 +131,20 @@ static bool target_in_page(const struct select *s, uint32_t target)
     return s->job->ir->code16 ? eip <= 0xffff && s->job->page_eip <= 0xffff : eip >= target;
 }
 
+/* Where the link leads while it is not linked. */
+static void emit_stub(struct select *s, struct x64_link *link)
+{
+    link->stub = s->e.at;
+    emit_call_to(&s->e, s->job->entry->link);
+    emit32(&s->e, s->job->first_link + (uint32_t)(link - s->job->link));
+    emit_patch32(link->field, link->stub);
+}
+
 /* On at a constant target. `from`: where the jumping instruction is. */
 static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned jump)
 {
     struct emit *e = &s->e;
-    uint8_t *expected, *hit;
+    uint8_t *expected, *miss;
 
     if (target_in_page(s, target)) {
         if (target <= from)
@@ -87,31 +157,37 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
         uint32_t eip = s->job->page_eip + target;
 
         emit_mov_imm32(e, RDX, s->job->ir->code16 ? eip & 0xffff : eip);
-        emit_poll(s, RDX, 0);
-        emit_jmp_to(e, s->job->entry->lookup);
+        if (limit_may_end_chain(s->job->mode)) {
+            emit_jmp_to(e, s->job->entry->lookup);
+        } else {
+            emit_poll(s, RDX, 0);
+            add_link(s, emit_jmp32(e), NULL, target, jump)->to_landing = true;
+        }
         select_islands(s);
         return;
     }
     emit_mov_load(e, 4, RDX, STATE(translated.page_eip));
     emit_lea(e, 4, RDX, RM_MEM(RDX, (int32_t)target));
-    if ((int32_t)target < 0)
-        emit_poll(s, RDX, 0);
+    emit_poll(s, RDX, 0); /* forward as well: jumps forward alone can go round all of the 4 GiB */
     emit_shrx(e, RCX, RDX, PLAN_STATE);
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
-    emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 0));
-    emit_mov_imm64(e, RAX, NEVER_EXPECTED);
-    expected = e->at - 8;
-    emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
-    hit = emit_jrcxz(e);
-    struct x64_link *link = add_link(s, NULL, expected, target, jump);
-    link->stub = e->at;
-    emit_call_to(e, s->job->entry->link);
-    emit32(e, s->job->first_link + (uint32_t)(link - s->job->link));
-    emit_patch8(hit, e->at);
+    if (s->job->code_is_near) {
+        emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, INT32_MAX)); /* four bytes */
+        expected = e->at - 4;
+    } else {
+        emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 0));
+        emit_mov_imm64(e, RAX, 0);
+        expected = e->at - 8;
+        emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
+    }
+    miss = emit_loop(e);
     emit_lea(e, 4, RDX, RM_MEM(RDX, -(int32_t)(target & 0xfff)));
     emit_mov_store(e, 4, STATE(translated.page_eip), RDX);
-    link->field = emit_jmp32(e);
-    emit_patch32(link->field, link->stub);
+    struct x64_link *link = add_link(s, emit_jmp32(e), expected, target, jump);
+    link->is_near = s->job->code_is_near;
+    emit_patch8(miss, e->at);
+    emit_stub(s, link);
+    x64_unlink_jump(link);
     select_islands(s);
 }
 
@@ -129,7 +205,7 @@ void select_page_check(struct select *s)
     emit_shrx(e, RCX, RDX, PLAN_STATE);
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
     emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 0));
-    emit_mov_imm64(e, RAX, 0 - (uint64_t)s->job->second_page);
+    emit_mov_imm64(e, RAX, 0 - s->job->second_page);
     emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
     hit = emit_jrcxz(e);
     emit_mov_load(e, 4, RDX, STATE(translated.page_eip));
@@ -140,37 +216,25 @@ void select_page_check(struct select *s)
     emit_patch8(hit, e->at);
 }
 
-/* On at the EIP in `src`. */
+/* On at the EIP in `src`, through the jump table. That is a poll too: when something wants the run loop, the table is
+ * exchanged for one that has nothing. */
 static void exit_to_register(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
-    uint8_t *hit;
 
     emit_movzx(e, RDX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
-    emit_poll(s, RDX, 0);
-    if (!s->job->flat_code) {
+    if (limit_may_end_chain(s->job->mode)) {
         emit_jmp_to(e, s->job->entry->lookup);
         select_islands(s);
         return;
     }
     emit_shrx(e, RCX, RDX, PLAN_STATE);
-    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
-    emit_lea(e, 8, RAX, RM_SIB(RCX, RDX, 0, 0)); /* not entered: no tag is an EIP alone */
-    emit_rorx(e, RCX, RDX, 13);                  /* x64_jump_cache_index() */
-    emit_lea(e, 4, RCX, RM_SIB(RCX, RDX, 0, 0));
+    if (s->job->flat_code)
+        emit_mov_load(e, 8, RAX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
+    emit_lea(e, 4, RCX, RM_SIB(RCX, RDX, 0, 0)); /* x64_jump_table_index() */
     emit_movzx(e, RCX, 2, RM_REG(RCX));
-    emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
-    emit_mov_load(e, 8, PLAN_T1, STATE(translated.jump_cache));
-    emit_lea(e, 8, PLAN_T1, RM_SIB(PLAN_T1, RCX, 3, 0));
-    emit_mov_load(e, 8, RCX, RM_MEM(PLAN_T1, 0));
-    emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
-    hit = emit_jrcxz(e);
-    emit_jmp_to(e, s->job->entry->lookup);
-    emit_patch8(hit, e->at);
-    emit_shrx(e, RCX, RDX, PLAN_STATE);
-    emit_vex(e, 1, 2, 0, 0xf7, RCX, PLAN_STATE, RM_REG(RCX)); /* shlx */
-    emit_mov_store(e, 4, STATE(translated.page_eip), RCX);
-    emit_op(e, 0, 0xff, 4, 4, RM_MEM(PLAN_T1, 8), false);
+    emit_mov_load(e, 8, PLAN_T1, STATE(translated.jump_table));
+    emit_op(e, 0, 0xff, 4, 4, RM_SIB(PLAN_T1, RCX, 3, 0), false); /* jmp */
     select_islands(s);
 }
 
@@ -211,7 +275,12 @@ void select_exit(struct select *s, const struct ir_op *op)
         if (s->survey.loops) {
             loop_back(s, op);
             exit_to(s, next, here, IR_JUMP_PLAIN);
-        } else if (target_in_page(s, op->imm) && op->imm > here) {
+            break;
+        }
+        /* A back edge is polled in front of the jump, which is a single one then; but every block gets on. */
+        if (target_in_page(s, op->imm) && (op->imm > here || op->insn)) {
+            if (op->imm <= here)
+                emit_poll(s, HOST_REG_NONE, here);
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
             exit_to(s, next, here, IR_JUMP_PLAIN);
         } else {
@@ -224,16 +293,23 @@ void select_exit(struct select *s, const struct ir_op *op)
     case IR_JZR:
     case IR_JNZR: {
         const uint32_t zero = op->opcode == IR_JZR ? op->imm : next, other = op->opcode == IR_JZR ? next : op->imm;
-        uint8_t *is_zero;
+        /* What the exit and the islands that it lays out take, at most. */
+        const unsigned room = (target_in_page(s, other) ? 42 : 106) + 5 * s->n_islands;
 
         emit_movzx(e, RCX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
         over = emit_jrcxz(e);
-        is_zero = emit_jmp32(e);
-        emit_patch8(over, e->at);
-        over = emit_jmp32(e);
-        emit_patch32(is_zero, e->at);
-        exit_to(s, other, here, IR_JUMP_PLAIN);
-        emit_patch32(over, e->at);
+        if (room < 128) {
+            exit_to(s, other, here, IR_JUMP_PLAIN);
+            emit_patch8(over, e->at);
+        } else {
+            uint8_t *not_zero = emit_jmp32(e), *is_zero;
+
+            emit_patch8(over, e->at);
+            is_zero = emit_jmp32(e);
+            emit_patch32(not_zero, e->at);
+            exit_to(s, other, here, IR_JUMP_PLAIN);
+            emit_patch32(is_zero, e->at);
+        }
         exit_to(s, zero, here, IR_JUMP_PLAIN);
         break;
     }
@@ -254,14 +330,7 @@ void select_stubs(struct select *s)
         select_note_x87(s);
         add_link(s, emit_jmp32(&s->e), NULL, side->target, IR_JUMP_PLAIN);
     }
-    for (uint32_t i = 0; i < s->job->n_links; i++) {
-        struct x64_link *link = &s->job->link[i];
-
-        if (link->stub)
-            continue;
-        link->stub = s->e.at;
-        emit_call_to(&s->e, s->job->entry->link);
-        emit32(&s->e, s->job->first_link + i);
-        emit_patch32(link->field, link->stub);
-    }
+    for (uint32_t i = 0; i < s->job->n_links; i++)
+        if (!s->job->link[i].stub)
+            emit_stub(s, &s->job->link[i]);
 }

@@ -60,11 +60,13 @@ struct x64_site {
 struct x64_link {
     uint8_t *field; /* 32-bit displacement */
     uint8_t *stub;
-    uint8_t *expected; /* cross-page: 64-bit immediate, minus the host address of the guest code it was linked for */
+    uint8_t *expected; /* cross-page: immediate, 1 minus the code address that it was linked for (softmmu/flat.h) */
     uint32_t target;   /* offset from the page's first byte */
     uint32_t block;
-    uint8_t jump; /* enum ir_jump */
-    bool plain;   /* to a block without groups */
+    uint8_t jump;    /* enum ir_jump */
+    bool plain;      /* to a block without groups */
+    bool is_near;    /* `expected` has 32 bits, else 64 */
+    bool to_landing; /* EDX is EIP; leads to a landing, not to the code behind it */
 };
 
 enum x64_adapt {
@@ -76,55 +78,61 @@ struct x64_job {
     const struct ir_block *ir;
     const struct x86_mode *mode;
     const struct x64_entry *entry;
-    bool flat_code;        /* CS is flat: EIP is the linear address; else every exit goes through C */
-    uint32_t page_eip;     /* not flat_code: EIP of the page's first byte */
-    uintptr_t second_page; /* host address of the page that the last instruction ends in; 0: the block's own */
+    bool flat_code;       /* CS is flat: EIP is the linear address */
+    uint32_t page_eip;    /* not flat_code: EIP of the page's first byte */
+    bool code_is_near;    /* flat_code_is_near() */
+    uint64_t second_page; /* code address of the page that the last instruction ends in; 0: the block's own */
     uint8_t *code, *limit;
-    uint32_t block;                  /* its number, for sites and links */
+    uint8_t *cold;  /* in and out: where that goes which seldom runs, X64_COLD_BYTES at most. NULL: behind the rest */
+    uint32_t block; /* its number, for sites and links */
     uint32_t first_site, first_link; /* numbers of the first of each */
     const struct insn *insn;         /* the guest instructions */
     const uint8_t *adapted;          /* NULL: none. By guest instruction: what experience says of it, enum x64_adapt */
     bool plain;                      /* no accesses share a look-up */
-    bool may_loop;          /* a block may jump to its own start without being linked */
+    bool may_loop;                   /* a block may jump to its own start without being linked */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for X64_MAX_LINKS */
     uint32_t n_sites, n_links;
     uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
 };
-#define X64_MAX_LINKS 24u
+#define X64_MAX_LINKS  24u
+#define X64_COLD_BYTES (64u << 10)
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
 uint8_t *x64_select(struct x64_job *job);
 
-/* Leads the jump to `code`; across pages, while the linear page leads to the guest code at host address `guest`. Only
- * while no translated code runs. */
-void x64_link_jump(struct x64_link *link, const uint8_t *code, uintptr_t guest);
+/* Leads the jump to `code`; across pages, while the linear page leads to the guest code at code address `guest`. False
+ * if the jump cannot tell that. Only while no translated code runs. */
+bool x64_link_jump(struct x64_link *link, const uint8_t *code, uint64_t guest);
 /* Leads it to its stub again. */
 void x64_unlink_jump(struct x64_link *link);
 
-/* Jump look-up from translated code: direct-mapped by EIP, flat code only. */
-struct x64_jump_cache_entry {
-    uint64_t tag; /* minus the host address of the guest code; 0 or X64_JUMP_CACHE_NEVER: empty */
-    const void *exec;
-};
-#define X64_JUMP_CACHE_ENTRIES 65536u
-static inline unsigned x64_jump_cache_index(uint32_t eip)
+/*
+ * Computed jumps go through a table of host addresses, indexed by a hash of EIP, without asking what they find there:
+ * it is the landing in front of a block, which asks whether EIP leads to the guest code that the block was made from.
+ * The landing is entered with EIP in EDX; where nothing is entered the table has the trampoline `lookup`.
+ */
+#define X64_JUMP_TABLE_ENTRIES 65536u
+static inline unsigned x64_jump_table_index(uint32_t eip)
 {
-    return (uint16_t)(eip + (eip >> 13 | eip << 19));
+    return (uint16_t)(eip + (eip >> 12));
 }
 
-/* The block at `code` is dead: whoever still enters it, from a jump cache, looks EIP up again. `offset`: of its first
- * instruction in the page. */
-void x64_retire(uint8_t *code, const struct x64_entry *entry, uint32_t offset);
-#define X64_RETIRED_BYTES 20u /* no block is shorter */
-/* Where a page is not entered in the tables the tag is compared with minus EIP alone, so 0 would do for EIP 0. */
-#define X64_JUMP_CACHE_NEVER 1u
-/* All empty again. */
-static inline void x64_jump_cache_clear(struct x64_jump_cache_entry *cache)
-{
-    memset(cache, 0, X64_JUMP_CACHE_ENTRIES * sizeof *cache);
-    cache[0].tag = X64_JUMP_CACHE_NEVER;
-}
+struct x64_landing {
+    const struct x64_entry *entry;
+    uint64_t guest;         /* code address of the block's guest code */
+    bool flat_code;         /* CS is flat */
+    uint32_t offset;        /* of its first instruction in the page */
+    uint32_t eip, cs_limit; /* not flat_code: of the block */
+};
+/* Writes one at `code`; the block's code, or a jump there, is to follow. Returns its first byte, and where the landing
+ * is entered. */
+uint8_t *x64_emit_landing(uint8_t *code, const struct x64_landing *landing, uint8_t **entry);
+#define X64_LANDING_BYTES 128u /* none is longer, with a jump */
+uint8_t *x64_emit_jump(uint8_t *code, const uint8_t *to);
+
+/* The block behind the landing is dead: whoever still comes here looks EIP up again. */
+void x64_retire(uint8_t *landing, const struct x64_entry *entry);
 
 /* The last x87 instruction was `in`, at `offset` in the running block's page; the last with an operand in memory `data`
  * (NULL: as is known already), whose address is computed from the registers as they are. */

@@ -210,7 +210,8 @@ struct cpu_translated {
     uint32_t page_eip;       /* EIP of the first byte of the page that the running block lies in */
     uint32_t address;        /* linear address of the access that needs the slow path, if no guest register holds it */
     uint64_t flags;          /* the host's EFLAGS at the last exit, of which OSZAPC count */
-    void *jump_cache;        /* of the current mode: struct jump_cache_entry[] */
+    _Atomic(const void *) jump_table; /* of computed jumps: the mode's, or no_jumps while run_ok is 0 (translator/jump.c) */
+    const void *no_jumps;    /* the table in which nothing is entered; NULL before there is one */
     uint64_t unit_loaded;    /* the guest's XMM registers are in the host's */
     uint64_t x87_loaded;     /* the guest's x87 is in the host's */
     uint64_t scratch;

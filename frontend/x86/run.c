@@ -42,9 +42,11 @@ void interp_block_next(struct cpu *cpu, const struct insn *in)
 
 void cpu_set_event(struct cpu *cpu, uint32_t events)
 {
-    /* Translated code polls run_ok only; the run loop sets it, then looks at events (cpu_run). */
+    /* Translated code polls run_ok, or jumps through jump_table; the run loop sets run_ok, then looks at events
+     * (cpu_run), and whoever sets jump_table looks at run_ok afterwards (translator/jump.c). */
     atomic_fetch_or(&cpu->events, events);
     atomic_store(&cpu->translated.run_ok, 0);
+    atomic_store(&cpu->translated.jump_table, cpu->translated.no_jumps);
 }
 
 void cpu_set_intr(struct cpu *cpu, bool level)

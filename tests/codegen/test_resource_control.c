@@ -50,9 +50,9 @@ static const unsigned integer_ids[] = {
     X86_INS_CMOVB, X86_INS_CMOVAE, X86_INS_CMOVE, X86_INS_CMOVNE, X86_INS_CMOVBE, X86_INS_CMOVA, X86_INS_CMOVS,
     X86_INS_CMOVNS, X86_INS_CMOVP, X86_INS_CMOVNP, X86_INS_CMOVL, X86_INS_CMOVGE, X86_INS_CMOVLE, X86_INS_CMOVG,
     /* flow */
-    X86_INS_CALL, X86_INS_JMP, X86_INS_JRCXZ, X86_INS_JO, X86_INS_JNO, X86_INS_JB, X86_INS_JAE, X86_INS_JE, X86_INS_JNE,
-    X86_INS_JBE, X86_INS_JA, X86_INS_JS, X86_INS_JNS, X86_INS_JP, X86_INS_JNP, X86_INS_JL, X86_INS_JGE, X86_INS_JLE,
-    X86_INS_JG};
+    X86_INS_CALL, X86_INS_JMP, X86_INS_JRCXZ, X86_INS_LOOP, X86_INS_JO, X86_INS_JNO, X86_INS_JB, X86_INS_JAE,
+    X86_INS_JE, X86_INS_JNE, X86_INS_JBE, X86_INS_JA, X86_INS_JS, X86_INS_JNS, X86_INS_JP, X86_INS_JNP, X86_INS_JL,
+    X86_INS_JGE, X86_INS_JLE, X86_INS_JG};
 
 /* Beside these, the trampolines save what C code wants saved. */
 static const unsigned trampoline_ids[] = {
@@ -202,7 +202,8 @@ static void check_insn(const struct sweep *s, const cs_insn *insn, bool is_tramp
 
 static bool is_branch(const cs_insn *insn)
 {
-    return insn->id == X86_INS_JMP || insn->id == X86_INS_JRCXZ || (insn->id >= X86_INS_JAE && insn->id <= X86_INS_JS);
+    return insn->id == X86_INS_JMP || insn->id == X86_INS_JRCXZ || insn->id == X86_INS_LOOP ||
+           (insn->id >= X86_INS_JAE && insn->id <= X86_INS_JS);
 }
 
 /* Trampolines that a block calls and that return to it, with no data behind the call. */

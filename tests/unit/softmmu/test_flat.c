@@ -172,7 +172,7 @@ static void what_the_tlb_does_not_hold_is_not_entered(void **state)
     struct fixture *f = *state;
 
     fill_all(f, LIN, MMU_SUPERVISOR);
-    assert_true(flat_fill_exec(&f->mmu, LIN, MMU_SUPERVISOR) == 0);
+    assert_false(flat_fill_exec(&f->mmu, LIN, MMU_SUPERVISOR));
     ASSERT_ENTRIES(f, LIN, MMU_SUPERVISOR, 0, 0);
     mmu_ld8(&f->mmu, map_rival(f), MMU_SUPERVISOR); /* nor while its slot holds another page */
     fill_all(f, LIN, MMU_SUPERVISOR);
@@ -259,11 +259,16 @@ static void fetches_have_a_table_and_rights_of_their_own(void **state)
     map_pae(f, NEXT, FRAMES + 0x1000, URW);
     touch_and_fill(f, LIN, MMU_SUPERVISOR);
     touch_and_fill(f, NEXT, MMU_SUPERVISOR);
-    assert_true(flat_fill_exec(&f->mmu, LIN, MMU_SUPERVISOR) == 0); /* not executable */
+    assert_false(flat_fill_exec(&f->mmu, LIN, MMU_SUPERVISOR)); /* not executable */
     mmu_fetch(&f->mmu, NEXT, MMU_SUPERVISOR, &host);
     assert_true(entry(f, MMU_SUPERVISOR, &exec_table, NEXT) == 0);
-    assert_true(flat_fill_exec(&f->mmu, NEXT + 0x123, MMU_SUPERVISOR) == addend_of(f, NEXT, FRAMES + 0x1000));
-    assert_true(entry(f, MMU_SUPERVISOR, &exec_table, NEXT) == addend_of(f, NEXT, FRAMES + 0x1000));
+    host = (uint8_t *)(addend_of(f, NEXT, FRAMES + 0x1000) + NEXT);
+    assert_int_equal(flat_code_at(flat_base(f->mmu.flat, MMU_SUPERVISOR), NEXT + 0x123), 0);
+    assert_true(flat_fill_exec(&f->mmu, NEXT + 0x123, MMU_SUPERVISOR));
+    assert_true(entry(f, MMU_SUPERVISOR, &exec_table, NEXT) == flat_code_address(f->mmu.flat, host) - NEXT);
+    assert_true(flat_code_at(flat_base(f->mmu.flat, MMU_SUPERVISOR), NEXT + 0x123) ==
+                flat_code_address(f->mmu.flat, host + 0x123));
+    assert_true((int64_t)flat_code_address(f->mmu.flat, host) < 0);
     assert_true(entry(f, MMU_SUPERVISOR, &exec_table, LIN) == 0);
     mmu_flush_page(&f->mmu, NEXT);
     assert_true(entry(f, MMU_SUPERVISOR, &exec_table, NEXT) == 0);
