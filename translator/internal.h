@@ -13,6 +13,7 @@
 #define BLOCK_BUCKETS   65536u
 #define PAGE_BUCKETS    4096u
 #define MODES_MAX       64u
+#define MODE_GUESSES    256u
 #define ADAPTED_ENTRIES 65536u
 #define FOUND_ENTRIES   1024u
 #define HEAT_ENTRIES    65536u
@@ -101,6 +102,7 @@ struct translator {
     bool for_computed_jump;       /* what block_at_eip translates begins with a landing */
     const void **no_jumps;        /* a table for computed jumps with nothing in it */
     struct jump_note *jump_notes; /* all modes' */
+    uint8_t mode_guess[MODE_GUESSES]; /* by a hash of the key */
 
     struct block *bucket[BLOCK_BUCKETS];
     struct translated_page *page_bucket[PAGE_BUCKETS];
@@ -178,6 +180,10 @@ struct block *jumps_find(struct translator *t);
 /* Popek and Goldberg's classes of an instruction in a mode. */
 enum pg_class { PG_INNOCUOUS, PG_PRIVILEGED, PG_CONTROL_SENSITIVE, PG_BEHAVIOUR_SENSITIVE };
 enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mode);
+
+/* Does the instruction change what translations depend on (struct x86_mode)? No block goes on behind it without a look
+ * at that. */
+bool scan_changes_mode(const struct isa_row *row);
 
 /* Decodes from `bytes` (the rest of a page), lowers what may pass and redirects the rest, `max_insns` instructions at
  * most. Fills t->scan and t->ir. Returns the number of guest bytes, 0 if not even one instruction fits. */

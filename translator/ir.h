@@ -73,7 +73,9 @@ enum ir_format {
     IR_FORMAT_DST_CC,
     IR_FORMAT_DST_EA, /* width: of the result; addr16 wraps the offset */
     IR_FORMAT_DST_IMM,
-    IR_FORMAT_EA, /* width, access, seg */
+    IR_FORMAT_DST_SREG, /* arg: segment register, enum sreg */
+    IR_FORMAT_SRC_SREG, /* src: a register of 2 bytes */
+    IR_FORMAT_EA,       /* width, access, seg */
     IR_FORMAT_UNIT,
     IR_FORMAT_TARGET,
     IR_FORMAT_TARGET_CC,

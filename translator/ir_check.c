@@ -105,7 +105,7 @@ static unsigned fields_of(const struct ir_op *op)
     case IR_FORMAT_DST:
         return HAS_DST;
     case IR_FORMAT_SRC:
-        return HAS_SRC | (op->opcode == IR_JMPR ? HAS_ARG : 0);
+        return HAS_SRC | (op->opcode == IR_JMPR || op->opcode == IR_POPF ? HAS_ARG : 0);
     case IR_FORMAT_DST_SRC:
     case IR_FORMAT_SRC_SRC:
     case IR_FORMAT_DST_COUNT:
@@ -123,6 +123,10 @@ static unsigned fields_of(const struct ir_op *op)
         return HAS_DST | HAS_EA | HAS_IMM;
     case IR_FORMAT_DST_IMM:
         return HAS_DST | HAS_IMM;
+    case IR_FORMAT_DST_SREG:
+        return HAS_DST | HAS_ARG;
+    case IR_FORMAT_SRC_SREG:
+        return HAS_SRC | HAS_ARG;
     case IR_FORMAT_EA:
         return HAS_ARG | HAS_EA | HAS_SEG | HAS_IMM;
     case IR_FORMAT_UNIT:
@@ -169,7 +173,7 @@ static bool is_word(unsigned opcode)
 {
     return is_word_into_register(opcode) || opcode == IR_SHLD || opcode == IR_SHRD || opcode == IR_BT ||
            opcode == IR_BTS || opcode == IR_BTR || opcode == IR_BTC || opcode == IR_EIP || opcode == IR_JMPR ||
-           opcode == IR_JZR || opcode == IR_JNZR;
+           opcode == IR_JZR || opcode == IR_JNZR || opcode == IR_POPF || opcode == IR_SELECTOR;
 }
 
 static const char *check_width(const struct ir_op *op)
@@ -197,6 +201,10 @@ static const char *check_width(const struct ir_op *op)
         return "SETCC makes a byte";
     if (op->opcode == IR_BSWAP && width != 4)
         return "BSWAP has 4 bytes";
+    if (op->opcode == IR_CS_EIP && width != 4)
+        return "CS_EIP has 4 bytes";
+    if (ir_info[op->opcode].format == IR_FORMAT_SRC_SREG && width != 2)
+        return "a selector has 2 bytes";
     return NULL;
 }
 
@@ -287,6 +295,8 @@ static const char *check_src(struct check *c, const struct ir_op *op)
         return "src is a register";
     if (op->opcode == IR_JMPR && op->arg > IR_JUMP_RET)
         return "no such kind of jump";
+    if (op->opcode == IR_POPF && op->arg > 1)
+        return "POPF or IRET";
     return check_read(c, op->src, op->width);
 }
 
@@ -300,6 +310,15 @@ static const char *check_map(struct check *c, const struct ir_op *op)
         return "the alignment is 0 or 16";
     c->map = op;
     return NULL;
+}
+
+static const char *check_sreg(struct check *c, const struct ir_op *op)
+{
+    if (op->arg > 5)
+        return "no such segment register";
+    if (op->src == IR_NONE)
+        return check_dst(c, op);
+    return is_register(op->src) ? check_read(c, op->src, op->width) : "src is a register";
 }
 
 static const char *check_unit(struct check *c, const struct ir_op *op)
@@ -345,6 +364,9 @@ static const char *check_operands(struct check *c, const struct ir_op *op)
         return first(check_address(c, op), check_dst(c, op));
     case IR_FORMAT_DST_IMM:
         return check_dst(c, op);
+    case IR_FORMAT_DST_SREG:
+    case IR_FORMAT_SRC_SREG:
+        return check_sreg(c, op);
     case IR_FORMAT_EA:
         return first(check_address(c, op), check_map(c, op));
     case IR_FORMAT_UNIT:
@@ -363,6 +385,14 @@ static const char *check_operands(struct check *c, const struct ir_op *op)
 }
 
 /* ---- order ---- */
+
+/* State of the guest's that no operand names: EAX and EDX of MUL and DIV, AH, IF, segment registers. */
+static bool changes_unnamed(const struct ir_op *op)
+{
+    return ir_info[op->opcode].defines | ir_info[op->opcode].undefines || op->opcode == IR_LAHF ||
+           op->opcode == IR_CLI || op->opcode == IR_STI || op->opcode == IR_PUSHA || op->opcode == IR_POPA ||
+           ir_info[op->opcode].format == IR_FORMAT_SRC_SREG;
+}
 
 /* Whether the block may be left before or while the operation is done, so that the interpreter begins the guest
  * instruction anew. */
@@ -419,8 +449,8 @@ const char *ir_check(const struct ir_block *ir, unsigned *where)
             broken = check_operands(&c, op);
         if (broken)
             return broken;
-        if (ir_info[op->opcode].defines | ir_info[op->opcode].undefines || op->opcode == IR_LAHF)
-            c.changed = true; /* MUL and DIV are among them, whose EAX and EDX are not named */
+        if (changes_unnamed(op))
+            c.changed = true;
         if (op->opcode == IR_UNIT || op->opcode == IR_CALLOUT)
             c.done = true;
     }

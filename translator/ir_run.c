@@ -7,6 +7,7 @@
 
 #include "frontend/x86/flags.h"
 #include "frontend/x86/fpu.h"
+#include "frontend/x86/lower.h"
 #include "frontend/x86/simd.h"
 #include "translator/ir_helpers.h"
 
@@ -380,6 +381,33 @@ static void load_ah(struct cpu *cpu)
     store((uint8_t *)&cpu->gpr[EAX] + 1, flags, 1);
 }
 
+/* ---- the virtual processor's system state ---- */
+
+static bool event_is_pending(const struct cpu *cpu)
+{
+    return atomic_load_explicit(&cpu->events, memory_order_relaxed) != 0;
+}
+
+static bool set_interrupt_flag(struct cpu *cpu)
+{
+    if (event_is_pending(cpu))
+        return false;
+    cpu->eflags |= EFLAGS_IF;
+    return true;
+}
+
+static bool pop_flags(struct cpu *cpu, uint32_t value, unsigned width, bool is_iret)
+{
+    const uint32_t flags = x86_popf_flags(cpu_is_pm(cpu), cpu_is_v86(cpu), cpu->cpl, cpu_iopl(cpu), width);
+
+    if ((value ^ cpu->eflags) & flags & ~(uint32_t)EFLAGS_IF || ((flags & EFLAGS_IF) && event_is_pending(cpu)))
+        return false;
+    cpu_set_eflags(cpu, value, (flags & EFLAGS_IF) | EFLAGS_OSZAPC);
+    if (is_iret)
+        cpu->nmi_blocked = false;
+    return true;
+}
+
 /* ---- the loop ---- */
 
 /* Operations that go on with the next one. False if this is none, or the guest interpreter has to do it. */
@@ -423,6 +451,21 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
         break;
     case IR_CLI:
         cpu->eflags &= ~(uint32_t)EFLAGS_IF;
+        break;
+    case IR_STI:
+        return set_interrupt_flag(cpu);
+    case IR_POPF:
+        return pop_flags(cpu, source(r, op), width, op->arg);
+    case IR_SELECTOR:
+        store(dst, cpu->seg[op->arg].selector, width);
+        break;
+    case IR_SEG_REAL:
+        a = source(r, op);
+        cpu->seg[op->arg].selector = (uint16_t)a;
+        cpu->seg[op->arg].base = a << 4;
+        break;
+    case IR_CS_EIP:
+        store(dst, (uint32_t)cpu->seg[CS].selector << 16 | (eip_of(r, op->imm) & 0xffff), 4);
         break;
     case IR_SETCC:
         store(dst, flags_condition(cpu, op->arg), 1);
@@ -531,15 +574,23 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
     return true;
 }
 
-/* Moves *op to the last operation of its guest instruction. False if that ends the block. */
+/* What the interpreter may have changed that the block depends on. */
+static bool loads_system_state(const struct ir_op *op)
+{
+    return op->opcode == IR_STI || op->opcode == IR_POPF || op->opcode == IR_SEG_REAL || op->opcode == IR_SEG_PROT;
+}
+
+/* Moves *op to the last operation of its guest instruction, which the interpreter has done. False if the block ends
+ * with it. */
 static bool last_of_insn(const struct ir_op **op)
 {
     const struct ir_op *o = *op;
+    bool goes_on = !loads_system_state(o);
 
     while (ir_info[o->opcode].effect != IR_EFFECT_END && o[1].insn == o->insn)
-        o++;
+        goes_on &= !loads_system_state(++o);
     *op = o;
-    return ir_info[o->opcode].effect != IR_EFFECT_END;
+    return goes_on && ir_info[o->opcode].effect != IR_EFFECT_END;
 }
 
 unsigned ir_run(struct cpu *cpu, const struct ir_op *op, const uint16_t *offset, const struct insn *insn,
@@ -582,7 +633,7 @@ unsigned ir_run(struct cpu *cpu, const struct ir_op *op, const uint16_t *offset,
         case IR_CALLOUT_END:
             callout(&r, op);
             return op->insn + 1u;
-        default: /* MAP, DIV, UNIT, CALLOUT: the guest interpreter does the whole guest instruction */
+        default: /* MAP, DIV, SEG_PROT, UNIT, CALLOUT: the guest interpreter does the whole guest instruction */
             if (!callout(&r, op) || !last_of_insn(&op))
                 return op->insn + 1u;
             break;

@@ -6,6 +6,7 @@
  *   map.4 rw ss:[ebp-0x10]  map.2 r es:[edi+ecx*2+4] a16           map.16 w ds:[0x5000] align16
  *   movzx.4 eax, mem.1      imul3.4 ecx, mem, 0x12                 shld.4 edx, eax, cl
  *   lea.4 esp, [esp+8]      eip.4 t0, +5         jne +0x120        jmp call -0x40
+ *   selector.2 t0, es       seg_real.2 ds, t0       popf.2 iret t0
  *   unit 0x2a1 modrm 0xc1 imm 0x5                unit 0x2a1 modrm 0x5 mem
  */
 #include "translator/ir.h"
@@ -164,6 +165,14 @@ static void put_operands(struct out *o, const struct ir_op *op, unsigned format)
         put(o, ", ");
         put_signed(o, op->imm);
         break;
+    case IR_FORMAT_DST_SREG:
+        put_ref(o, op, op->dst, op->width);
+        put(o, ", %s", op->arg < 6 ? segment_names[op->arg] : "?");
+        break;
+    case IR_FORMAT_SRC_SREG:
+        put(o, "%s, ", op->arg < 6 ? segment_names[op->arg] : "?");
+        put_ref(o, op, op->src, op->width);
+        break;
     case IR_FORMAT_EA:
         put(o, "%s %s:", op->arg <= IR_UPDATE ? access_names[op->arg] : "?",
             op->seg < 6 ? segment_names[op->seg] : "?");
@@ -213,6 +222,8 @@ int ir_print_op(const struct ir_op *op, char *out, unsigned size)
         put(&o, ".%u", op->width);
     if (has_jump_kind(op->opcode) && op->arg)
         put(&o, " %s", op->arg <= IR_JUMP_RET ? jump_names[op->arg] : "?");
+    if (op->opcode == IR_POPF && op->arg)
+        put(&o, " iret");
     if (info->format != IR_FORMAT_NONE)
         put(&o, " ");
     put_operands(&o, op, info->format);
@@ -444,6 +455,13 @@ static void read_map(struct in *in, struct ir_op *op)
         op->align = 16;
 }
 
+static void read_sreg(struct in *in, struct ir_op *op)
+{
+    op->arg = (uint8_t)accept_name(in, segment_names, 6);
+    if (op->arg == 6)
+        fail(in, "a segment register is expected");
+}
+
 static void read_unit(struct in *in, struct ir_op *op)
 {
     op->imm = read_number(in);
@@ -511,6 +529,16 @@ static void read_operands(struct in *in, struct ir_op *op, unsigned format)
         read_comma(in);
         op->imm = read_signed(in);
         break;
+    case IR_FORMAT_DST_SREG:
+        op->dst = read_ref(in, op);
+        read_comma(in);
+        read_sreg(in, op);
+        break;
+    case IR_FORMAT_SRC_SREG:
+        read_sreg(in, op);
+        read_comma(in);
+        op->src = read_ref(in, op);
+        break;
     case IR_FORMAT_EA:
         read_map(in, op);
         break;
@@ -576,6 +604,8 @@ bool ir_parse_op(const char *text, struct ir_op *op, const char **error)
         if (op->arg == 3)
             op->arg = IR_JUMP_PLAIN;
     }
+    if (op->opcode == IR_POPF)
+        op->arg = accept_word(&in, "iret");
     read_operands(&in, op, ir_info[op->opcode].format);
     skip_spaces(&in);
     if (*in.at)

@@ -18,19 +18,25 @@ enum {
     KEY_SEG_BITS = 3,
 };
 
+static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
+{
+    return (uint64_t)cpu->seg[seg].access << (KEY_SEG + KEY_SEG_BITS * seg);
+}
+
 static uint64_t mode_key(const struct cpu *cpu)
 {
     const bool unit = !(cpu->cr0 & (CR0_EM | CR0_TS));
     const bool x87 = unit && !(~cpu->fpu.control & FPU_CW_MASKS) && !(cpu->fpu.status & FPU_SW_ES);
     const bool sse = unit && (cpu->cr4 & CR4_OSFXSR) && (cpu->fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-    uint64_t key = (uint64_t)cpu_code32(cpu) << KEY_CODE32 | (uint64_t)cpu_stack32(cpu) << KEY_STACK32 |
-                   (uint64_t)cpu_is_pm(cpu) << KEY_PROTECTED | (uint64_t)cpu_is_v86(cpu) << KEY_V86 |
-                   (uint64_t)cpu->cpl << KEY_CPL | (uint64_t)cpu_iopl(cpu) << KEY_IOPL | (uint64_t)x87 << KEY_X87 |
-                   (uint64_t)sse << KEY_SSE | (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD;
+    const uint64_t key = (uint64_t)cpu_code32(cpu) << KEY_CODE32 | (uint64_t)cpu_stack32(cpu) << KEY_STACK32 |
+                         (uint64_t)cpu_is_pm(cpu) << KEY_PROTECTED | (uint64_t)cpu_is_v86(cpu) << KEY_V86 |
+                         (uint64_t)cpu->cpl << KEY_CPL | (uint64_t)cpu_iopl(cpu) << KEY_IOPL |
+                         (uint64_t)x87 << KEY_X87 | (uint64_t)sse << KEY_SSE |
+                         (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD;
 
-    for (unsigned i = 0; i < SREGS; i++)
-        key |= (uint64_t)cpu->seg[i].access << (KEY_SEG + KEY_SEG_BITS * i);
-    return key;
+    /* No loop: this runs at every change of mode. */
+    return key | seg_key(cpu, ES) | seg_key(cpu, CS) | seg_key(cpu, SS) | seg_key(cpu, DS) | seg_key(cpu, FS) |
+           seg_key(cpu, GS);
 }
 
 static struct x86_mode mode_of_key(uint64_t key)
@@ -52,6 +58,11 @@ static struct x86_mode mode_of_key(uint64_t key)
     return mode;
 }
 
+static unsigned mode_hash(uint64_t key)
+{
+    return (unsigned)(key * 0x9e3779b97f4a7c15u >> 32) % MODE_GUESSES;
+}
+
 uint32_t mode_update(struct translator *t)
 {
     struct cpu *cpu = t->cpu;
@@ -63,8 +74,10 @@ uint32_t mode_update(struct translator *t)
         jumps_arm(t);
         return i;
     }
-    for (i = 0; i < t->n_modes && t->mode[i].key != key; i++)
-        ;
+    i = t->mode_guess[mode_hash(key)];
+    if (i >= t->n_modes || t->mode[i].key != key)
+        for (i = 0; i < t->n_modes && t->mode[i].key != key; i++)
+            ;
     if (i == t->n_modes) {
         if (i == MODES_MAX) { /* segment combinations of a lifetime; start again */
             block_flush_all(t);
@@ -74,6 +87,7 @@ uint32_t mode_update(struct translator *t)
         t->mode[i].mode = mode_of_key(key);
         t->n_modes++;
     }
+    t->mode_guess[mode_hash(key)] = (uint8_t)i;
     t->current_mode = i;
     jumps_arm(t);
     return i;

@@ -19,7 +19,7 @@
 #define CACHE_BYTES_DEFAULT (256u << 20)
 #define CACHE_BYTES_LEAST   (4 * X64_COLD_BYTES) /* a block fits into each half */
 
-extern const struct interp_handlers interp_popf; /* of the ISA table */
+extern const struct interp_handlers interp_popf, interp_sti, interp_mov_to_ss, interp_pop_ss; /* of the ISA table */
 
 bool callout_run(struct cpu *cpu, const struct insn *in, uint32_t eip)
 {
@@ -66,6 +66,12 @@ static const void *code_at_eip(struct translator *t, bool may_be_known)
     return code_memory_exec(&t->memory, block->code);
 }
 
+/* The instruction at EIP begins. */
+static void end_resume(struct cpu *cpu)
+{
+    cpu->eflags &= ~(uint32_t)EFLAGS_RF;
+}
+
 /* On at cpu->eip: the code there, or back to the run loop. */
 static const void *go_on(struct translator *t)
 {
@@ -73,6 +79,7 @@ static const void *go_on(struct translator *t)
 
     if (t->options.no_chain || run_must_attend(t->cpu))
         return leave(t);
+    end_resume(t->cpu);
     exec = code_at_eip(t, true);
     if (!exec)
         return leave(t);
@@ -161,6 +168,13 @@ static const void *go_on_plain(struct translator *t)
     return code_memory_exec(&t->memory, plain->code);
 }
 
+/* Does it always go on behind itself? */
+static bool goes_on_in_line(const struct isa_row *row)
+{
+    return row->ends == ENDS_NEXT || row->handlers == &interp_popf || row->handlers == &interp_sti ||
+           row->handlers == &interp_mov_to_ss || row->handlers == &interp_pop_ss;
+}
+
 /* The interpreter has executed `in`, and EIP is behind it. May the block go on there? What ends a block may if blocks
  * like this one still fit, and if it cannot have changed what the linear page leads to. */
 static bool goes_on_behind(struct translator *t, const struct block *block, const struct insn *in,
@@ -173,10 +187,10 @@ static bool goes_on_behind(struct translator *t, const struct block *block, cons
     row = &isa_table[in->row];
     if (had_x87 && (~t->cpu->fpu.control & FPU_CW_MASKS)) /* a control word that unmasks something */
         return false;
-    if (kind != X64_SITE_CALLOUT_END)
+    if (kind != X64_SITE_CALLOUT_END && !(row->sensitive && scan_changes_mode(row)))
         return row->ends == ENDS_NEXT; /* a jump to the instruction behind it ends its block all the same */
-    return !t->options.no_chain && (row->ends == ENDS_NEXT || row->handlers == &interp_popf) && !had_x87 &&
-           mode_update(t) == block->mode;
+    return !t->options.no_chain && goes_on_in_line(row) && !had_x87 && mode_update(t) == block->mode &&
+           block->alive; /* a mode too many flushes everything */
 }
 
 static const void *slow(struct cpu *cpu, const uint8_t *where)
@@ -208,8 +222,11 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         t->count.misses++;
         const bool again = fill_tables(cpu, &site, eip);
 
-        if (!block->alive) /* the page walk has set a bit in this very code */
+        if (!block->alive) {                         /* the page walk has set a bit in this very code */
+            if (site.insn && x86_holds_back(in - 1)) /* and nothing may come between the two */
+                cpu->shadow_next |= SHADOW_MOV_SS;
             return go_on(t);
+        }
         if (again)
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
         relax = is_unaligned(cpu, &site);
@@ -336,9 +353,11 @@ static void interpret(struct translator *t)
 static void run_translated(struct cpu *cpu)
 {
     struct translator *t = cpu->translator;
-    const void *exec = t->interpret_next ? NULL : code_at_eip(t, true);
+    const void *exec;
     void (*enter)(struct cpu *, const void *);
 
+    end_resume(cpu);
+    exec = t->interpret_next ? NULL : code_at_eip(t, true);
     if (!exec) {
         interpret(t);
         return;
@@ -356,8 +375,10 @@ static void run_translated(struct cpu *cpu)
 
 static void run_ir(struct cpu *cpu)
 {
-    struct block *block = block_at_eip(cpu->translator);
+    struct block *block;
 
+    end_resume(cpu);
+    block = block_at_eip(cpu->translator);
     if (!block) {
         interpret(cpu->translator);
         return;
@@ -433,10 +454,12 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translated.mask_part = PHYS_PAGE_SIZE - FLAT_GROUP_PART_BYTES;
     cpu->translated.mask_offset = 0xfff;
     cpu->translated.mask_x87 = FPU_CW_MASKS;
+    cpu->translated.flat_supervisor = flat_base(cpu->mmu.flat, MMU_SUPERVISOR);
     cpu->translated.slow = slow;
     cpu->translated.link = link_jump;
     cpu->translated.lookup = look_up;
     cpu->translated.load_x87 = x64_load_x87;
+    cpu->translated.settle_x87 = x64_settle_x87_pointers;
     return true;
 fail:
     free(t->callouts_of_row);

@@ -30,8 +30,7 @@ static bool is_sreg_letter(unsigned letter)
     return letter == OPERAND_Sw || (letter >= OPERAND_sES && letter <= OPERAND_sGS);
 }
 
-/* Does the instruction change what translations depend on (struct x86_mode)? Then no block goes on behind it. */
-static bool changes_mode(const struct isa_row *row)
+bool scan_changes_mode(const struct isa_row *row)
 {
     if (row->ends != ENDS_NEXT || (row->flags_written & F_D))
         return true;
@@ -62,49 +61,6 @@ static bool jump_is_safe(const struct cpu *cpu, const struct x86_mode *mode, con
     return (mode->code32 ? target : target & 0xffff) <= cpu->seg[CS].limit;
 }
 
-extern const struct interp_handlers interp_pushf, interp_cli; /* of the ISA table */
-
-/* EFLAGS goes to the stack as any other value; what it is, is the virtual processor's. */
-static bool inline_pushf(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode)
-{
-    const unsigned width = in->opsize32 ? 4 : 2;
-    struct ir_op *op;
-
-    if (mode->v86 || mode->seg[SS] == SEG_CLASS_OTHER || (mode->seg[SS] == SEG_CLASS_64K && mode->stack32))
-        return false;
-    ir_add(ir, IR_EFLAGS, width)->dst = IR_T0;
-    op = ir_add(ir, IR_MAP, width);
-    op->arg = IR_WRITE;
-    op->seg = SS;
-    op->base = IR_ESP;
-    op->imm = 0u - width;
-    op->addr16 = !mode->stack32;
-    op = ir_add(ir, IR_MOV, width);
-    op->dst = IR_MEM;
-    op->src = IR_T0;
-    op = ir_add(ir, IR_LEA, mode->stack32 ? 4 : 2);
-    op->dst = op->base = IR_ESP;
-    op->imm = 0u - width;
-    op->addr16 = !mode->stack32;
-    return true;
-}
-
-/* Inline emulation for sensitive instructions that are frequent; they end no block. False: it takes a callout. */
-static bool redirect_inline(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode)
-{
-    const struct interp_handlers *handlers = isa_table[in->row].handlers;
-
-    if (in->has_lock)
-        return false;
-    if (handlers == &interp_pushf)
-        return inline_pushf(ir, in, mode);
-    if (handlers == &interp_cli && (!mode->protected_mode || mode->cpl <= mode->iopl)) {
-        ir_add(ir, IR_CLI, 0);
-        return true;
-    }
-    return false;
-}
-
 static void redirect(struct ir_block *ir, bool ends)
 {
     ir_add(ir, ends ? IR_CALLOUT_END : IR_CALLOUT, 4);
@@ -132,6 +88,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
     const uint32_t features = t->cpu->model->isa_features;
     uint32_t at = 0;
     unsigned n_side = 0;
+    uint32_t inline_ops = 0; /* of the last instruction, if it is emulated inline */
     bool ended = false;
 
     ir_begin(ir, !mode->code32);
@@ -142,6 +99,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
         if (decode_insn(in, bytes + at, avail - at, mode->code32, features) != DECODE_OK)
             break; /* crosses the page, or too long: interpreted */
         ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
+        inline_ops = 0;
         if (in->row == ISA_ROW_UD) {
             redirect(ir, true);
             ended = true;
@@ -156,8 +114,11 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
                     n_side++;
                     ended = false;
                 }
-            } else if (!redirect_inline(ir, in, mode)) {
-                ended = changes_mode(row);
+            } else if (x86_redirect_inline(ir, in, mode)) {
+                ended = ir_info[ir->op[ir->n_ops - 1].opcode].effect == IR_EFFECT_END;
+                inline_ops = ir->n_ops - n_ops;
+            } else {
+                ended = scan_changes_mode(row);
                 redirect(ir, ended);
             }
         }
@@ -167,6 +128,12 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
         ir->n_insns++;
     }
     ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
+    if (inline_ops && x86_holds_back(&t->scan[ir->n_insns - 1])) { /* until an instruction of another block is done */
+        ir->n_ops -= inline_ops;
+        redirect(ir, true);
+        ir->op[ir->n_ops - 1].insn = (uint8_t)(ir->n_insns - 1);
+        ended = true;
+    }
     if (ir->n_insns && !ended) {
         struct ir_op *op = ir_add(ir, IR_JMP, 4);
 

@@ -139,6 +139,21 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     emit_mov_load(&e, 4, PLAN_ADDRESS, STATE(translated.address));
     emit8(&e, 0xc3);
 
+    out->settle_x87 = e.at;
+    emit_mov_store(&e, 8, STATE(translated.scratch), RAX);
+    store_registers(&e);
+    if_unit_loaded(&e, true);
+    emit_lea(&e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
+    emit_op(&e, 0, 0x83, 8, 5, RM_REG(RSP), false);
+    emit8(&e, 8);
+    emit_op(&e, 0, 0xff, 4, 2, STATE(translated.settle_x87), false);
+    emit_op(&e, 0, 0x83, 8, 0, RM_REG(RSP), false);
+    emit8(&e, 8);
+    if_unit_loaded(&e, false);
+    load_registers(&e);
+    emit_mov_load(&e, 8, RAX, STATE(translated.scratch));
+    emit8(&e, 0xc3);
+
     out->leave = e.at;
     emit_mov_store(&e, 4, STATE(eip), RDX);
     emit_op(&e, 0, 0xc7, 4, 0, STATE(translated.left_by_poll), false);
@@ -157,9 +172,11 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
 /* translated.flags: AL = OF, AH = SF ZF 0 AF 0 PF 1 CF, as SETO and LAHF leave them. */
 void x64_flags_out(struct cpu *cpu)
 {
-    uint32_t eflags = cpu_get_eflags(cpu);
+    const uint32_t lahf = (uint32_t)flag_cf(cpu) | EFLAGS_FIXED | (flag_pf(cpu) ? EFLAGS_PF : 0u) |
+                          (flag_af(cpu) ? EFLAGS_AF : 0u) | (flag_zf(cpu) ? EFLAGS_ZF : 0u) |
+                          (flag_sf(cpu) ? EFLAGS_SF : 0u);
 
-    cpu->translated.flags = (eflags & EFLAGS_OF ? 1 : 0) | (eflags & 0xff) << 8;
+    cpu->translated.flags = (uint32_t)flag_of(cpu) | lahf << 8;
 }
 
 void x64_flags_in(struct cpu *cpu)

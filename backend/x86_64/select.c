@@ -167,16 +167,25 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 
     switch (op->opcode) {
     case IR_MAP:
-        return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED ? 100 : 56) +
+        return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED || s->job->mode->seg[op->seg] == SEG_CLASS_64K ? 100
+                                                                                                               : 56) +
                (op->insn < s->job->ir->n_insns && op[1].opcode == IR_UNIT ? 20 : 0); /* the last is no MAP */
     case IR_UNIT: /* FLDCW, the registers' loading, or the instruction alone */
         row = &isa_table[op->imm & 0xffff];
         return row->opcode == 0xd9 && op->src == IR_MEM ? 44 : op->src != IR_MEM ? 36 : 16;
     case IR_EFLAGS:
+    case IR_STI:
+    case IR_CS_EIP:
         return 60;
     case IR_DIV:
     case IR_IDIV:
+    case IR_POPF:
+    case IR_SEG_REAL:
         return 110;
+    case IR_PUSHA:
+    case IR_POPA:
+    case IR_SEG_PROT: /* so they begin with none of others */
+        return 120;
     case IR_JMP:
     case IR_JCC:
         return s->job->flat_code && (op->imm >= PHYS_PAGE_SIZE ||
@@ -704,12 +713,30 @@ static bool select_op(struct select *s, const struct ir_op *op)
     case IR_EFLAGS:
         select_eflags(s, op);
         break;
-    case IR_CLI: /* bit 9 of eflags to the top, out, and back */
-        emit_mov_load(e, 4, RCX, STATE(eflags));
-        emit_rorx(e, RCX, RCX, 10);
-        emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
-        emit_rorx(e, RCX, RCX, 23);
-        emit_mov_store(e, 4, STATE(eflags), RCX);
+    case IR_CLI:
+        select_cli(s);
+        break;
+    case IR_STI:
+        select_sti(s, op);
+        break;
+    case IR_POPF:
+        select_popf(s, op);
+        break;
+    case IR_PUSHA:
+    case IR_POPA:
+        select_all(s, op);
+        break;
+    case IR_SELECTOR:
+        select_selector(s, op);
+        break;
+    case IR_SEG_REAL:
+        select_seg_real(s, op);
+        break;
+    case IR_SEG_PROT:
+        select_seg_prot(s, op);
+        break;
+    case IR_CS_EIP:
+        select_cs_eip(s, op);
         break;
     case IR_SETCC:
         select_setcc(s, op);

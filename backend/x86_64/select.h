@@ -81,6 +81,15 @@ void select_unit_prepare(struct select *s, const struct ir_op *op);
 /* Before an instruction that writes the guest registers in `writes` (a bit each), and before the block is left. */
 void select_note_x87_data(struct select *s, unsigned writes);
 void select_note_x87(struct select *s);
+/* Sensitive instructions on the virtual processor's state (select_sys.c). */
+void select_selector(struct select *s, const struct ir_op *op);
+void select_seg_real(struct select *s, const struct ir_op *op);
+void select_seg_prot(struct select *s, const struct ir_op *op);
+void select_cs_eip(struct select *s, const struct ir_op *op);
+void select_cli(struct select *s);
+void select_sti(struct select *s, const struct ir_op *op);
+void select_popf(struct select *s, const struct ir_op *op);
+void select_all(struct select *s, const struct ir_op *op); /* PUSHA, POPA */
 /* A call of the slow trampoline. */
 void select_slow_call(struct select *s, struct x64_site site);
 

@@ -59,7 +59,13 @@ static void map_alone(struct select *s, const struct ir_op *op)
                             .address = GPR_NONE};
     unsigned address = PLAN_ADDRESS;
 
-    if (class == SEG_CLASS_CHECKED) {
+    site.may_relax = op->width != 1 && op->width != 10 && !op->align &&
+                     (class == SEG_CLASS_CHECKED || class == SEG_CLASS_64K || (class == SEG_CLASS_FLAT && !op->addr16));
+    site.expects_aligned = op->width != 1 && op->width != 10 && !op->align &&
+                           !(site.may_relax && s->job->adapted && s->job->adapted[op->insn] & X64_ADAPT_UNALIGNED);
+    /* An unaligned access may wrap in a segment of 64 KiB without leaving its page: there its offset is looked at. */
+    if (class == SEG_CLASS_CHECKED ||
+        (class == SEG_CLASS_64K && site.may_relax && (!site.expects_aligned || op->width > 4))) {
         select_checked_address(s, op, site);
         goto translate;
     }
@@ -82,12 +88,6 @@ static void map_alone(struct select *s, const struct ir_op *op)
     }
 translate:
     s->map = RM_SIB(address, PLAN_ADDEND, 0, 0);
-    /* An unaligned access may wrap in a segment of 64 KiB without leaving its page: there it stays the interpreter's.
-     */
-    site.may_relax = op->width != 1 && op->width != 10 && !op->align &&
-                     (class == SEG_CLASS_CHECKED || (class == SEG_CLASS_FLAT && !op->addr16));
-    site.expects_aligned = op->width != 1 && op->width != 10 && !op->align &&
-                           !(site.may_relax && s->job->adapted && s->job->adapted[op->insn] & X64_ADAPT_UNALIGNED);
     if (op->width == 1) {
         emit_shrx(e, RCX, address, PLAN_STATE);
     } else if (op->align || site.expects_aligned) {

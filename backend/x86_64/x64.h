@@ -24,6 +24,7 @@ struct x64_entry {
     uint8_t *link;   /* the same with a link number */
     uint8_t *lookup; /* EDX: EIP to go on at */
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
+    uint8_t *settle_x87;          /* called: x64_settle_x87_pointers(). Spoils RCX and RDX */
     uint8_t *rep_movs[3],
         *rep_stos[3]; /* called, by enum interp_width: RCX is 0 if nothing was done (entry_string.c) */
     uint8_t *leave;   /* EDX: EIP; back to the run loop */

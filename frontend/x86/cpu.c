@@ -85,6 +85,7 @@ void cpu_reset(struct cpu *cpu)
     cpu->ldtr = real_segment(0, 0, 2); /* LDT */
     cpu->tr = real_segment(0, 0, 0xb); /* busy 32-bit TSS */
     cpu->gdtr = cpu->idtr = (struct table_register){.base = 0, .limit = 0xffff};
+    segment_forget_descriptors(cpu);
 
     cpu->cr0 = CR0_CD | CR0_NW | CR0_ET;
     cpu->cr2 = cpu->cr3 = cpu->cr4 = 0;

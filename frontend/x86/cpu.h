@@ -223,11 +223,38 @@ struct cpu_translated {
     uint32_t x87_note, x87_page; /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
     uint32_t x87_data_seg;       /* segment of its operand, plus 1; 0: FDS is known */
     const void *flat;        /* softmmu/flat.h: tables of the current view */
+    const void *flat_supervisor; /* and of the supervisor's */
     const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
     const void *(*link)(struct cpu *cpu, const uint8_t *site);   /* a jump whose block is not known yet */
+    void (*settle_x87)(struct cpu *cpu);                         /* x87's pointers, before a segment register changes */
     void (*load_x87)(struct cpu *cpu);                           /* the guest's x87 into the host's */
     const void *(*lookup)(struct cpu *cpu);                      /* the block at cpu->eip */
 };
+
+/*
+ * Protected-mode descriptors that were loaded into ES, DS, FS or GS, with what the register held then: as long as the
+ * tables' registers and the descriptor's eight bytes are what they were, the same load at the same CPL has that result.
+ * By the low byte of the selector. Translated code compares; seg.c fills and forgets.
+ */
+#define KNOWN_DESCRIPTORS      256u
+#define KNOWN_DESCRIPTOR_WORDS 3u
+struct known_descriptors {
+    struct {
+        uint32_t of_class; /* minus (selector + known_descriptor_key() of the segment's class); 0: empty */
+        uint32_t checked;  /* the same for SEG_CLASS_CHECKED, as which a segment of class 64K may pass too */
+    } tag[KNOWN_DESCRIPTORS];
+    struct {
+        uint32_t address, page_index; /* page_index: of the address, in the flat tables for 8 bytes */
+    } place[KNOWN_DESCRIPTORS];
+    uint64_t minus_raw[KNOWN_DESCRIPTORS];                       /* the descriptor's bytes, negated */
+    uint64_t segment[KNOWN_DESCRIPTOR_WORDS][KNOWN_DESCRIPTORS]; /* struct segment, in words */
+    bool any;
+};
+_Static_assert(sizeof(struct segment) == KNOWN_DESCRIPTOR_WORDS * sizeof(uint64_t), "copied in words");
+static inline uint32_t known_descriptor_key(unsigned cpl, unsigned access)
+{
+    return 1u << 24 | (uint32_t)cpl << 20 | (uint32_t)access << 16;
+}
 
 struct cpu {
     /* ---- the interpreter's hot line ---- */
@@ -279,6 +306,8 @@ struct cpu {
     struct translator *translator; /* of the engine below */
     const struct cpu_engine *engine; /* NULL: everything is interpreted */
     uint64_t executed; /* guest instructions retired, counted per block */
+
+    struct known_descriptors known;
 };
 
 enum cpu_vector {

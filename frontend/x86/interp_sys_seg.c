@@ -152,6 +152,7 @@ static void lgdt(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu);
     cpu->gdtr = read_table_register(cpu, in);
+    segment_forget_descriptors(cpu);
     NEXT(cpu, in);
 }
 INTERP_ONE(lgdt)
@@ -219,6 +220,7 @@ static void lldt(struct cpu *cpu, const struct insn *in)
             cpu_raise_error(cpu, VEC_NP, SELECTOR_ERROR(selector));
         segment_unpack(&cpu->ldtr, selector, &d);
     }
+    segment_forget_descriptors(cpu);
     NEXT(cpu, in);
 }
 INTERP_ONE(lldt)

@@ -5,6 +5,7 @@
 #ifndef FRONTEND_X86_LOWER_H
 #define FRONTEND_X86_LOWER_H
 
+#include "frontend/x86/cpu.h"
 #include "frontend/x86/insn.h"
 #include "translator/ir.h"
 
@@ -27,6 +28,26 @@ struct x86_mode {
  * operation.
  */
 bool x86_lower(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode);
+
+/*
+ * The same for sensitive instructions, as inline emulation on the virtual processor's state. One that ends a block in
+ * the interpreter may not do so here: it then changes nothing that translations depend on.
+ */
+bool x86_redirect_inline(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode);
+/* Does the instruction hold interrupts back until the next one is done (MOV SS, POP SS, STI)? Inline, that one must
+ * stand in the same block, where nothing looks for interrupts before it has been executed. */
+bool x86_holds_back(const struct insn *in);
+
+/* EFLAGS bits beside OSZAPC that POPF loads, and IRET in real and virtual-8086 mode; where V86 mode's IOPL is below 3
+ * neither is inline. */
+static inline uint32_t x86_popf_flags(bool protected_mode, bool v86, unsigned cpl, unsigned iopl, unsigned width)
+{
+    uint32_t flags = EFLAGS_TF | EFLAGS_DF | EFLAGS_NT | (width == 4 ? EFLAGS_AC | EFLAGS_ID : 0);
+
+    if (!protected_mode || cpl <= iopl)
+        flags |= EFLAGS_IF;
+    return v86 || cpl != 0 ? flags : flags | EFLAGS_IOPL;
+}
 
 /* Builds the table from ISA rows to lowerings; call once before x86_lower (idempotent, not thread-safe). */
 void x86_lower_init(void);

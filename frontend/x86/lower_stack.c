@@ -1,9 +1,9 @@
 /*
- * Lowering of the stack: PUSH, POP, ENTER without nesting, LEAVE.
+ * Lowering of the stack: PUSH, POP, PUSHA, POPA, ENTER without nesting, LEAVE.
  * Source: SDM vol. 2A-2B, the page of each instruction. Same families as in interp_mov.c.
  *
- * eSP changes last, so a fault or a page trace before it leaves the instruction to be done again. PUSHA and POPA are
- * called out.
+ * eSP changes last, so a fault or a page trace before it leaves the instruction to be done again. PUSHA and POPA map
+ * the first slot; where the others are not beside it in the page, they are the interpreter's.
  */
 #include "frontend/x86/lower_internal.h"
 
@@ -119,9 +119,23 @@ static bool lower_leave(struct lower *l)
     return true;
 }
 
+static bool lower_all(struct lower *l)
+{
+    const unsigned width = lower_opsize(l);
+    const bool is_push = l->rule->opcode == IR_PUSHA;
+
+    if (l->mode->seg[SS] != (l->mode->stack32 ? SEG_CLASS_FLAT : SEG_CLASS_64K) ||
+        !(is_push ? lower_map_push : lower_map_top)(l, width))
+        return false;
+    ir_add(l->ir, l->rule->opcode, width);
+    lower_move_sp(l, IR_ESP, is_push ? 0u - 8 * width : 8 * width);
+    return true;
+}
+
 const struct lower_rule lower_stack_rules[] = {
-    {&interp_push_z, lower_push, 0, 0}, {&interp_push_i, lower_push, 0, 0},
-    {&interp_push_e, lower_push, 0, 0}, {&interp_pop_z, lower_pop, 0, 0},
-    {&interp_pop_e, lower_pop, 0, 0},   {&interp_enter, lower_enter, 0, 0},
-    {&interp_leave, lower_leave, 0, 0}, {0},
+    {&interp_push_z, lower_push, 0, 0},    {&interp_push_i, lower_push, 0, 0},
+    {&interp_push_e, lower_push, 0, 0},    {&interp_pop_z, lower_pop, 0, 0},
+    {&interp_pop_e, lower_pop, 0, 0},      {&interp_enter, lower_enter, 0, 0},
+    {&interp_leave, lower_leave, 0, 0},    {&interp_pusha, lower_all, IR_PUSHA, 0},
+    {&interp_popa, lower_all, IR_POPA, 0}, {0},
 };

@@ -18,7 +18,8 @@ static inline bool needs_attention(const struct cpu *cpu)
 }
 
 /* The same for an engine that checks for interrupts only where IF may have become set: one that is masked does not
- * keep it from running. */
+ * keep it from running. RF only keeps breakpoints from matching, and while any are armed `stepping` says so; the engine
+ * clears it before it runs, as every instruction does. */
 static inline bool run_must_attend(const struct cpu *cpu)
 {
     uint32_t word, events = atomic_load_explicit(&cpu->events, memory_order_relaxed);
@@ -26,7 +27,7 @@ static inline bool run_must_attend(const struct cpu *cpu)
     memcpy(&word, &cpu->shadow, sizeof word);
     if (!(cpu->eflags & EFLAGS_IF))
         events &= ~(uint32_t)CPU_EVENT_INTR;
-    word |= events | (cpu->eflags & (EFLAGS_TF | EFLAGS_RF));
+    word |= events | (cpu->eflags & EFLAGS_TF);
     return __builtin_expect((word | cpu->pending_db) != 0, 0);
 }
 

@@ -7,6 +7,10 @@
  */
 #include "frontend/x86/sys_internal.h"
 
+#include <string.h>
+
+#include "softmmu/flat.h"
+
 #define AR_REAL 0x93 /* present, DPL 0, writable data, accessed */
 #define AR_V86  0xf3 /* the same with DPL 3 */
 
@@ -31,7 +35,13 @@ bool alignment_is_checked(const struct cpu *cpu)
     return cpu->cpl == 3 && (cpu->cr0 & CR0_AM) && (cpu->eflags & EFLAGS_AC);
 }
 
-static enum x86_seg_class access_class(const struct segment *s, bool is_cs)
+/* Rights as a load in real or virtual-8086 mode leaves them: the next one changes selector and base only. */
+static bool is_as_real_load_leaves(const struct cpu *cpu, const struct segment *s)
+{
+    return cpu_is_v86(cpu) ? s->ar == AR_V86 && s->limit == 0xffff : (s->ar & ~(AR_G | AR_DB | AR_AVL)) == AR_REAL;
+}
+
+static enum x86_seg_class access_class(const struct cpu *cpu, const struct segment *s, bool is_cs)
 {
     if (!s->fast_read_end)
         return SEG_CLASS_OTHER;
@@ -39,6 +49,8 @@ static enum x86_seg_class access_class(const struct segment *s, bool is_cs)
         return SEG_CLASS_CHECKED;
     if (s->limit == 0xffffffff)
         return s->base ? SEG_CLASS_BASED : SEG_CLASS_FLAT;
+    if (cpu_is_real_or_v86(cpu) && !is_as_real_load_leaves(cpu, s))
+        return SEG_CLASS_CHECKED;
     return s->limit >= 0xffff && !(s->base & 15) ? SEG_CLASS_64K : SEG_CLASS_CHECKED;
 }
 
@@ -57,7 +69,7 @@ void segment_derive(struct cpu *cpu, unsigned seg)
         end = 0;
     s->fast_read_end = may_read ? end : 0;
     s->fast_write_end = may_write ? end : 0;
-    s->access = (uint8_t)access_class(s, seg == CS);
+    s->access = (uint8_t)access_class(cpu, s, seg == CS);
 }
 
 void segment_derive_all(struct cpu *cpu)
@@ -156,20 +168,29 @@ void segment_set(struct cpu *cpu, unsigned seg, uint16_t selector, const struct 
 
 void segment_set_null(struct cpu *cpu, unsigned seg, uint16_t selector)
 {
-    cpu->seg[seg] = (struct segment){.selector = selector};
-    segment_derive(cpu, seg);
+    cpu->seg[seg] = (struct segment){.selector = selector, .access = SEG_CLASS_OTHER};
 }
 
 void segment_load_real(struct cpu *cpu, unsigned seg, uint16_t selector)
 {
     struct segment *s = &cpu->seg[seg];
 
+    if (cpu_is_v86(cpu)) { /* what segment_derive() would make of it, said at once */
+        const bool is_plain = !alignment_is_checked(cpu);
+        const uint32_t end = is_plain ? 0xffff - 14 : 0;
+
+        *s = (struct segment){.selector = selector,
+                              .ar = AR_V86,
+                              .base = (uint32_t)selector << 4,
+                              .limit = 0xffff,
+                              .fast_read_end = end,
+                              .fast_write_end = end,
+                              .access = is_plain ? SEG_CLASS_64K : SEG_CLASS_OTHER};
+        return;
+    }
     s->selector = selector;
     s->base = (uint32_t)selector << 4;
-    if (cpu_is_v86(cpu)) {
-        s->ar = AR_V86;
-        s->limit = 0xffff;
-    } else if (ar_is_present(s->ar)) {
+    if (ar_is_present(s->ar)) {
         s->ar = (s->ar & (AR_G | AR_DB | AR_AVL)) | AR_REAL; /* the limit stays: "unreal" mode */
     } else {
         s->ar = AR_REAL;
@@ -193,11 +214,54 @@ static void load_ss(struct cpu *cpu, uint16_t selector)
     segment_set(cpu, SS, selector, &d);
 }
 
+/* See struct known_descriptors. Only where translated code can use it: the class has not changed. */
+static void remember_descriptor(struct cpu *cpu, unsigned seg, uint16_t selector, const struct descriptor *d,
+                                unsigned class, unsigned class_before)
+{
+    struct segment s = cpu->seg[seg];
+    const unsigned i = selector & (KNOWN_DESCRIPTORS - 1);
+
+    if (!cpu->translator || s.access == SEG_CLASS_OTHER || s.access != class_before ||
+        !flat_fill(&cpu->mmu, d->address, 8, false, MMU_SUPERVISOR))
+        return;
+    cpu->known.tag[i].of_class = 0 - (selector + known_descriptor_key(cpu->cpl, class));
+    cpu->known.tag[i].checked = class == SEG_CLASS_64K || class == SEG_CLASS_CHECKED
+                                    ? 0 - (selector + known_descriptor_key(cpu->cpl, SEG_CLASS_CHECKED))
+                                    : 0;
+    cpu->known.place[i].address = d->address;
+    cpu->known.place[i].page_index = d->address >> PHYS_PAGE_SHIFT << 3;
+    cpu->known.minus_raw[i] = 0 - ((uint64_t)d->high << 32 | d->low);
+    s.access = (uint8_t) class;
+    for (unsigned word = 0; word < KNOWN_DESCRIPTOR_WORDS; word++)
+        memcpy(&cpu->known.segment[word][i], (const uint8_t *)&s + 8 * word, 8);
+    cpu->known.any = true;
+}
+
+/*
+ * A program that loads segments of 64 KiB and shorter ones in turn would change its mode with each, and blocks with it:
+ * so a register that held a short one goes on as if the next one were short too, which costs a comparison an access.
+ */
+static unsigned keep_checked(struct segment *s, unsigned class_before)
+{
+    const unsigned class = s->access;
+
+    if (class == SEG_CLASS_64K && class_before == SEG_CLASS_CHECKED)
+        s->access = SEG_CLASS_CHECKED;
+    return class;
+}
+
+void segment_forget_descriptors(struct cpu *cpu)
+{
+    if (cpu->known.any)
+        memset(cpu->known.tag, 0, sizeof cpu->known.tag);
+    cpu->known.any = false;
+}
+
 /* SDM vol. 2 "MOV-Move", protected-mode loads. */
 void segment_load(struct cpu *cpu, unsigned seg, uint16_t selector)
 {
     struct descriptor d;
-    unsigned privilege = selector & SELECTOR_RPL;
+    unsigned privilege = selector & SELECTOR_RPL, class_before = cpu->seg[seg].access, class;
 
     if (cpu_is_real_or_v86(cpu)) {
         segment_load_real(cpu, seg, selector);
@@ -220,6 +284,8 @@ void segment_load(struct cpu *cpu, unsigned seg, uint16_t selector)
         cpu_raise_error(cpu, VEC_NP, SELECTOR_ERROR(selector));
     descriptor_set_accessed(cpu, &d);
     segment_set(cpu, seg, selector, &d);
+    class = keep_checked(&cpu->seg[seg], class_before);
+    remember_descriptor(cpu, seg, selector, &d, class, class_before);
 }
 
 /* SDM vol. 2 "RET" and "IRET", return to outer privilege level. */
@@ -271,6 +337,24 @@ void frame_check_room(struct cpu *cpu, const struct segment *ss, uint32_t esp, c
     }
 }
 
+/* The whole frame, if the TLB knows it as one place in memory. */
+static bool frame_store_plain(struct cpu *cpu, lin_addr low, const struct frame *f, enum mmu_view view)
+{
+    const struct tlb_entry *e = tlb_slot(&cpu->mmu, low, view);
+    uint8_t *slot;
+
+    if (e->write_tag != MMU_TAG_OF(low, f->item_bytes))
+        return false;
+    slot = (uint8_t *)(low + e->addend);
+    for (unsigned i = f->count; i-- > 0; slot += f->item_bytes) {
+        if (f->item_bytes == 4)
+            memcpy(slot, &f->item[i], 4);
+        else
+            memcpy(slot, &(uint16_t){(uint16_t)f->item[i]}, 2);
+    }
+    return true;
+}
+
 uint32_t frame_store(struct cpu *cpu, const struct segment *ss, uint32_t esp, const struct frame *f, enum mmu_view view)
 {
     uint32_t mask = ss->ar & AR_DB ? 0xffffffffu : 0xffffu;
@@ -281,6 +365,8 @@ uint32_t frame_store(struct cpu *cpu, const struct segment *ss, uint32_t esp, co
         check_alignment(cpu, ss->base + top, f->item_bytes);
     /* A #PF reports the item that is pushed first of those on an inaccessible page. */
     if (top >= bytes && (ss->base + top - bytes) >> 12 == (ss->base + top - 1) >> 12) {
+        if (frame_store_plain(cpu, ss->base + top - bytes, f, view))
+            return (esp & ~mask) | ((top - bytes) & mask);
         mmu_check_write(&cpu->mmu, ss->base + top - f->item_bytes, f->item_bytes, view);
     } else {
         for (unsigned i = 1; i <= f->count; i++)

@@ -29,6 +29,8 @@ void descriptor_set_accessed(struct cpu *cpu, struct descriptor *d);
 void segment_load(struct cpu *cpu, unsigned seg, uint16_t selector);
 /* Real- and V86-mode load: base = selector << 4; real mode keeps limit and rights of the cached descriptor. */
 void segment_load_real(struct cpu *cpu, unsigned seg, uint16_t selector);
+/* After GDTR or LDTR changed: what struct known_descriptors holds is of other tables. */
+void segment_forget_descriptors(struct cpu *cpu);
 /* Puts an already checked descriptor into the register. */
 void segment_set(struct cpu *cpu, unsigned seg, uint16_t selector, const struct descriptor *d);
 /* After CPL, VM or CS changed: keeps cpu->cpl, cpu->view and the derived fields right. */

@@ -187,6 +187,7 @@ static void restore_state(struct cpu *cpu)
     cpu->ldtr = saved_cache(cpu, SAVE_LDTR_CACHE, (uint16_t)saved32(cpu, SAVE_LDTR));
     cpu->gdtr.base = saved32(cpu, SAVE_GDT_BASE);
     cpu->gdtr.limit = (uint16_t)saved32(cpu, SAVE_GDT_LIMIT);
+    segment_forget_descriptors(cpu);
     cpu->idtr.base = saved32(cpu, SAVE_IDT_BASE);
     cpu->idtr.limit = (uint16_t)saved32(cpu, SAVE_IDT_LIMIT);
     if (auto_halt)

@@ -237,6 +237,7 @@ static void qualify_ldt(struct cpu *cpu, uint16_t selector, uint32_t ext)
         !ar_is_present(d.ar))
         raise_in_task(cpu, VEC_TS, selector, ext);
     segment_unpack(&cpu->ldtr, selector, &d);
+    segment_forget_descriptors(cpu);
 }
 
 static void qualify_cs(struct cpu *cpu, uint16_t selector, uint32_t ext)
@@ -297,6 +298,7 @@ static void enter_task(struct cpu *cpu, const struct task_image *t, uint32_t ext
     cpu->block = NULL;
     cpu_set_eflags(cpu, t->eflags, 0xffffffffu);
     cpu->ldtr = (struct segment){.selector = t->ldt};
+    segment_forget_descriptors(cpu);
     /* Until CS and SS are known to be good, CPL 3 makes sure that the fault's handler gets a stack of its own. */
     cpu_set_cpl(cpu, 3);
     for (unsigned i = 0; i < SREGS; i++)

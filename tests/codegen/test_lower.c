@@ -397,8 +397,9 @@ static void pushes_write_before_they_move_the_stack_pointer(void **state)
                        "map.4 w ss:[esp-4]\n"
                        "mov.4 mem, t0\n"
                        "lea.4 esp, [esp-4]\n"},
-          /* pusha: the interpreter */
-          {"60", "callout\n"},
+          /* pusha, popa */
+          {"60", "map.4 w ss:[esp-4]\npusha.4\nlea.4 esp, [esp-0x20]\n"},
+          {"61", "map.4 r ss:[esp]\npopa.4\nlea.4 esp, [esp+0x20]\n"},
           /* enter 10, 0 */
           {"c8 10 00 00", "map.4 w ss:[esp-4]\n"
                           "map.4 w ss:[esp-0x14]\n"

@@ -498,10 +498,10 @@ static void note_lowered(const struct insn *in, bool code32, void *opaque)
 static bool is_called_out(const struct isa_row *row)
 {
     static const char *const names[] = {
-        "DAA",    "DAS",    "AAA",     "AAS",    "AAM",    "AAD",     "CMPXCHG8B", "CLD",      "STD",
-        "PUSHA",  "POPA",   "LOOPE",   "LOOPNE", "MOVS",   "STOS",    "LODS",      "CMPS",     "SCAS",
-        "BOUND",  "UD0",    "UD1",     "UD2",    "FNINIT", "FNCLEX",  "FLDENV",    "FNSTENV",  "FNSAVE",
-        "FRSTOR", "FXSAVE", "FXRSTOR", "FBLD",   "FBSTP",  "LDMXCSR", "STMXCSR",   "MASKMOVQ", "MASKMOVDQU",
+        "DAA",     "DAS",    "AAA",    "AAS",     "AAM",     "AAD",      "CMPXCHG8B",  "CLD",    "STD",
+        "LOOPE",   "LOOPNE", "MOVS",   "STOS",    "LODS",    "CMPS",     "SCAS",       "BOUND",  "UD0",
+        "UD1",     "UD2",    "FNINIT", "FNCLEX",  "FLDENV",  "FNSTENV",  "FNSAVE",     "FRSTOR", "FXSAVE",
+        "FXRSTOR", "FBLD",   "FBSTP",  "LDMXCSR", "STMXCSR", "MASKMOVQ", "MASKMOVDQU",
     };
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -212,7 +212,8 @@ static bool is_routine(const struct x64_entry *entry, uint64_t to)
     for (unsigned width = 0; width < WIDTHS; width++)
         if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width])
             return true;
-    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87;
+    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 ||
+           to == (uintptr_t)entry->settle_x87;
 }
 
 /* Looks through [code, code + len): instructions, and branches that lead to one of them or to a trampoline. */
@@ -314,9 +315,14 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
 
 static bool is_redirected(const struct ir_block *ir)
 {
+    static const uint8_t opcodes[] = {IR_CALLOUT, IR_CALLOUT_END, IR_EFLAGS,   IR_CLI,      IR_STI,
+                                      IR_POPF,    IR_SELECTOR,    IR_SEG_REAL, IR_SEG_PROT, IR_CS_EIP};
+
     /* to the interpreter, or to inline emulation on the virtual processor's state */
-    return ir->op[0].opcode == IR_CALLOUT || ir->op[0].opcode == IR_CALLOUT_END || ir->op[0].opcode == IR_EFLAGS ||
-           ir->op[0].opcode == IR_CLI;
+    for (unsigned i = 0; i < ir->n_ops; i++)
+        if (memchr(opcodes, ir->op[i].opcode, sizeof opcodes))
+            return true;
+    return false;
 }
 
 static bool has_unit(const struct ir_block *ir)

@@ -81,6 +81,8 @@ static inline bool random_is_word(unsigned opcode)
     case IR_JMPR:
     case IR_JZR:
     case IR_JNZR:
+    case IR_POPF:
+    case IR_SELECTOR:
     case IR_MOVZX:
     case IR_MOVSX:
         return true;
@@ -119,8 +121,10 @@ static inline void random_fields(struct random *r, struct ir_op *op)
     op->width = (uint8_t)(1u << (random_is_word(opcode) ? 1 + random_below(r, 2) : random_below(r, 3)));
     if (opcode == IR_SETCC)
         op->width = 1;
-    if (opcode == IR_BSWAP)
+    if (opcode == IR_BSWAP || opcode == IR_CS_EIP)
         op->width = 4;
+    if (format == IR_FORMAT_SRC_SREG)
+        op->width = 2;
     switch (format) {
     case IR_FORMAT_DST:
     case IR_FORMAT_DST_SRC:
@@ -133,6 +137,7 @@ static inline void random_fields(struct random *r, struct ir_op *op)
     case IR_FORMAT_DST_CC:
     case IR_FORMAT_DST_EA:
     case IR_FORMAT_DST_IMM:
+    case IR_FORMAT_DST_SREG:
         op->dst = random_dst_is_register(opcode) ? random_register(r, op->width) : random_place(r, op->width);
         break;
     default:
@@ -144,7 +149,7 @@ static inline void random_fields(struct random *r, struct ir_op *op)
         break;
     case IR_FORMAT_SRC:
         op->src = opcode == IR_JMPR ? random_register(r, op->width) : random_place(r, op->width);
-        op->arg = (uint8_t)(opcode == IR_JMPR ? random_below(r, 3) : 0);
+        op->arg = (uint8_t)(opcode == IR_JMPR ? random_below(r, 3) : opcode == IR_POPF ? random_below(r, 2) : 0);
         break;
     case IR_FORMAT_DST_SRC_CC:
         op->arg = (uint8_t)random_below(r, 16);
@@ -187,6 +192,13 @@ static inline void random_fields(struct random *r, struct ir_op *op)
         break;
     case IR_FORMAT_DST_EA:
         random_address(r, op);
+        break;
+    case IR_FORMAT_DST_SREG:
+        op->arg = (uint8_t)random_below(r, 6);
+        break;
+    case IR_FORMAT_SRC_SREG:
+        op->src = random_register(r, op->width);
+        op->arg = (uint8_t)random_below(r, 6);
         break;
     case IR_FORMAT_DST_IMM:
         op->imm = random_value(r);

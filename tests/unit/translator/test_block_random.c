@@ -1,7 +1,8 @@
 /*
  * Random straight-line programs, each engine against the interpreter: registers, flags, memory and what a fault pushed.
- * Segments of every kind, 16-bit and 32-bit code at CPL 0 and 3 and in V86 mode, pages that are absent, read-only, the
- * supervisor's, or another page under a second address. Where an instruction leaves flags undefined a CMP follows.
+ * Segments of every kind, 16-bit and 32-bit code at CPL 0 and 3, in V86 mode and in real mode, pages that are absent,
+ * read-only, the supervisor's, or another page under a second address. Where an instruction leaves flags undefined a
+ * CMP follows.
  *
  * MORPH86_BLOCK_CASES sets the number of programs for each engine, MORPH86_SEED the first one's seed; MORPH86_VERBOSE
  * prints every program before it runs.
@@ -10,7 +11,7 @@
 
 #include "frontend/x86/annotate.h"
 
-enum { DEFAULT_CASES = 3000, MAX_PROGRAM = 700, RUNS = 2, SPACE_BYTES = 0x8000 };
+enum { DEFAULT_CASES = 3000, MAX_PROGRAM = 1500, RUNS = 3, SPACE_BYTES = 0x8000 };
 enum { ABSENT = 0x54000, READ_ONLY = 0x52000, SUPERVISOR = 0x53000, SECOND = 0x55000 };
 
 struct rng {
@@ -29,7 +30,7 @@ static uint32_t below(struct rng *r, uint32_t n)
 
 /* ---- modes ---- */
 
-enum code_kind { FLAT_32, BASED_32, SHORT_32, CODE_16, V86_16, CODE_KINDS };
+enum code_kind { FLAT_32, BASED_32, SHORT_32, CODE_16, V86_16, REAL_16, CODE_KINDS };
 
 struct scene {
     enum code_kind code;
@@ -37,6 +38,7 @@ struct scene {
     bool small; /* offsets are meant for segments that begin at DATA */
     unsigned data[4], stack;
     uint32_t offset; /* of the program from CODE */
+    uint32_t shift;  /* what the bases of short segments differ by from run to run */
 };
 
 enum { FIRST_KIND = 0x80 };
@@ -89,22 +91,37 @@ static void protect_pages(struct machine *m)
     cpu_derive_paging(m->cpu);
 }
 
+static void load_real_segments(struct cpu *cpu, const struct scene *s)
+{
+    for (unsigned i = 0; i < 4; i++)
+        segment_load_real(cpu, (unsigned[]){ES, DS, FS, GS}[i], s->data[i] & 1 ? DATA >> 4 : (DATA >> 4) + 0x11);
+    segment_load_real(cpu, SS, DATA >> 4);
+}
+
 static void set_scene(struct machine *m, const struct scene *s)
 {
     struct cpu *cpu = m->cpu;
     const uint16_t dpl = s->cpl ? DPL3 : 0;
 
+    if (s->code == REAL_16) {
+        enter_real(m);
+        cpu->cr4 = CR4_OSFXSR;
+        cpu_derive_paging(cpu);
+        for (uint32_t vector = 0; vector < 32; vector++)
+            put32(m, 4 * vector, HANDLER(vector) >> 4 << 16);
+        load_real_segments(cpu, s);
+        return;
+    }
     if (s->code == V86_16)
         enter_v86(m, 3);
     else
         enter_protected(m, s->cpl);
     for (unsigned i = 0; i < DATA_KINDS; i++)
-        put_gdt(m, (uint16_t)(FIRST_KIND + 8 * i), data_kinds[i].base, data_kinds[i].limit, data_kinds[i].ar | DPL3);
+        put_gdt(m, (uint16_t)(FIRST_KIND + 8 * i), data_kinds[i].base + (data_kinds[i].base >= DATA ? s->shift : 0),
+                data_kinds[i].limit, data_kinds[i].ar | DPL3);
     protect_pages(m);
     if (s->code == V86_16) {
-        for (unsigned i = 0; i < 4; i++)
-            segment_load_real(cpu, (unsigned[]){ES, DS, FS, GS}[i], s->data[i] & 1 ? DATA >> 4 : (DATA >> 4) + 0x11);
-        segment_load_real(cpu, SS, DATA >> 4);
+        load_real_segments(cpu, s);
         return;
     }
     if (s->code != FLAT_32) {
@@ -122,13 +139,17 @@ static bool is_code32(const struct scene *s)
 {
     return s->code < CODE_16;
 }
+static bool is_real_or_v86(const struct scene *s)
+{
+    return s->code == V86_16 || s->code == REAL_16;
+}
 
 static void choose_scene(struct rng *r, struct scene *s)
 {
     static const unsigned stacks[] = {0, 0, 3, STACK_16, 5, 9};
 
     s->code = below(r, 3) ? below(r, CODE_KINDS) : FLAT_32;
-    s->cpl = s->code == V86_16 ? 3 : below(r, 3) ? 3 : 0;
+    s->cpl = s->code == REAL_16 ? 0 : s->code == V86_16 ? 3 : below(r, 3) ? 3 : 0;
     s->small = below(r, 2);
     for (unsigned i = 0; i < 4; i++)
         s->data[i] = s->small ? 3 + below(r, DATA_KINDS - 3 + 1) : below(r, 3) ? 0 : below(r, DATA_KINDS + 1);
@@ -141,6 +162,12 @@ static void choose_scene(struct rng *r, struct scene *s)
 /* ---- programs ---- */
 
 static const uint16_t opcodes[] = {
+    0x06,
+    0x0e,
+    0x16,
+    0x1e,
+    0x8c,
+    0x9c,
     0x00,
     0x01,
     0x02,
@@ -263,6 +290,8 @@ static const uint16_t opcodes[] = {
     0xde,
     0xdf,
     /* 0F xx */
+    0x1a0,
+    0x1a8,
     0x140,
     0x144,
     0x147,
@@ -375,6 +404,8 @@ static unsigned choose_insn(struct rng *r, const struct scene *s, uint8_t *out, 
 
         while (below(r, 4) == 0 && n < 3)
             out[n++] = prefixes[below(r, sizeof prefixes)];
+        if (s->code == REAL_16 && memchr(out, 0x2e, n)) /* nothing keeps stores from the vectors and from the code */
+            continue;
         if (opcode & 0x100)
             out[n++] = 0x0f;
         out[n++] = (uint8_t)opcode;
@@ -419,6 +450,124 @@ static unsigned choose_repeated(struct rng *r, const struct scene *s, uint8_t *o
     return n;
 }
 
+/* ---- segment registers and EFLAGS ---- */
+
+static unsigned put_word(uint8_t *out, uint32_t value)
+{
+    memcpy(out, &value, 2);
+    return 2;
+}
+static unsigned put_full(const struct scene *s, uint8_t *out, uint32_t value)
+{
+    memcpy(out, &value, 4);
+    return is_code32(s) ? 4 : 2;
+}
+
+/* Often one that may be loaded, and one of a few, so that descriptors are loaded again. */
+static uint16_t choose_selector(struct rng *r, const struct scene *s)
+{
+    if (is_real_or_v86(s))
+        return (uint16_t)((DATA >> 4) + below(r, 4) * 0x123);
+    if (below(r, 12) == 0)
+        return (uint16_t)below(r, 0x100);
+    return (uint16_t)((FIRST_KIND + 8 * below(r, below(r, 2) ? DATA_KINDS : 5)) | (below(r, 8) ? 3 : below(r, 4)));
+}
+
+/* mov word [offset], value; with a full-sized displacement. */
+static unsigned put_store_word(const struct scene *s, uint8_t *out, uint32_t offset, uint16_t value)
+{
+    unsigned n = 0;
+
+    if (is_code32(s))
+        out[n++] = 0x66;
+    out[n++] = 0xc7;
+    out[n++] = is_code32(s) ? 0x05 : 0x06;
+    n += put_full(s, out + n, offset);
+    return n + put_word(out + n, value);
+}
+
+/* A selector comes to a segment register in each of the ways there are. */
+static unsigned choose_segment_load(struct rng *r, const struct scene *s, uint8_t *out)
+{
+    static const uint8_t mov_reg[] = {0, 3, 4, 5, 2}, pop[][2] = {{0x07}, {0x1f}, {0x0f, 0xa1}, {0x0f, 0xa9}, {0x17}},
+                         pointer[][2] = {{0xc4}, {0xc5}, {0x0f, 0xb4}, {0x0f, 0xb5}, {0x0f, 0xb2}};
+    const unsigned seg = below(r, 12) ? below(r, 4) : 4; /* ES, DS, FS, GS, SS */
+    const uint16_t selector = seg == 4 && is_real_or_v86(s) ? DATA >> 4 : choose_selector(r, s);
+    const uint32_t offset = choose_offset(r, s), wide = is_code32(s) ? 4 : 2;
+    const uint8_t modrm_mem = is_code32(s) ? 0x05 : 0x06;
+    unsigned n = 0;
+
+    switch (below(r, 4)) {
+    case 0: /* mov ax, selector; mov seg, ax */
+        out[n++] = 0xb8;
+        n += put_full(s, out + n, selector | rnd(r) << 16);
+        out[n++] = 0x8e;
+        out[n++] = (uint8_t)(0xc0 | mov_reg[seg] << 3);
+        return n;
+    case 1: /* push selector; pop seg */
+        out[n++] = 0x68;
+        n += put_full(s, out + n, selector | rnd(r) << 16);
+        memcpy(out + n, pop[seg], 2);
+        return n + (pop[seg][0] == 0x0f ? 2 : 1);
+    case 2: /* mov seg, [offset] */
+        n += put_store_word(s, out + n, offset, selector);
+        out[n++] = 0x8e;
+        out[n++] = (uint8_t)(modrm_mem | mov_reg[seg] << 3);
+        return n + put_full(s, out + n, offset);
+    default: /* les reg, [offset] */
+        n += put_store_word(s, out + n, offset + wide, selector);
+        memcpy(out + n, pointer[seg], 2);
+        n += pointer[seg][0] == 0x0f ? 2 : 1;
+        out[n++] = (uint8_t)(modrm_mem | (uint8_t[]){0, 1, 2, 3, 5, 6, 7}[below(r, 7)] << 3);
+        return n + put_full(s, out + n, offset);
+    }
+}
+
+/* Far transfers of real and V86 mode to what follows at `at` + the length, through another CS. */
+static unsigned choose_far(struct rng *r, const struct scene *s, uint8_t *out, uint32_t at)
+{
+    const uint16_t selector = (uint16_t)below(r, CODE >> 4);
+    const unsigned kind = below(r, 5);
+    const unsigned len = (unsigned[]){5, 5, 7, 9, 8}[kind];
+    const uint16_t ip = (uint16_t)(at + len - selector * 16u);
+    unsigned n = 0;
+
+    if (kind < 2) { /* call, jmp */
+        out[n++] = kind ? 0xea : 0x9a;
+        n += put_word(out + n, ip);
+        return n + put_word(out + n, selector);
+    }
+    if (kind == 4) /* pushf */
+        out[n++] = 0x9c;
+    out[n++] = 0x68;
+    n += put_word(out + n, selector);
+    out[n++] = 0x68;
+    n += put_word(out + n, ip);
+    out[n++] = kind == 4 ? 0xcf : kind == 3 ? 0xca : 0xcb; /* iret, retf imm, retf */
+    return kind == 3 ? n + put_word(out + n, below(r, 4) * 2) : n;
+}
+
+static unsigned choose_flags(struct rng *r, const struct scene *s, uint8_t *out)
+{
+    const uint32_t keep = below(r, 3) ? EFLAGS_OSZAPC | EFLAGS_IF : 0xffffffffu;
+    unsigned n = 0;
+
+    switch (below(r, 4)) {
+    case 0:
+        out[n++] = 0x9c; /* pushf, popf */
+        out[n++] = 0x9d;
+        return n;
+    case 1:
+        out[n++] = below(r, 2) ? 0xfa : 0xfb;
+        return n;
+    default: /* IOPL as it is, more often */
+        out[n++] = 0x68;
+        n += put_full(s, out + n, (rnd(r) & keep) | (s->code == V86_16 && below(r, 2) ? EFLAGS_IOPL : 0));
+        out[n++] = 0x9d;
+        return n;
+    }
+}
+
 static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *out, uint32_t features)
 {
     const unsigned insns = 1 + below(r, 24);
@@ -434,6 +583,12 @@ static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *ou
         }
         if (below(r, 10) == 0)
             n += choose_repeated(r, s, out + n);
+        if (below(r, 6) == 0)
+            n += choose_segment_load(r, s, out + n);
+        if (below(r, 16) == 0)
+            n += choose_flags(r, s, out + n);
+        if (below(r, 8) == 0 && is_real_or_v86(s))
+            n += choose_far(r, s, out + n, CODE + s->offset + n);
         n += choose_insn(r, s, out + n, features, &in);
         if (in.row == ISA_ROW_UD || isa_table[in.row].flags_undefined) { /* cmp eax, imm */
             out[n++] = 0x3d;
@@ -467,8 +622,12 @@ static void choose_start(struct rng *r, const struct scene *s, struct start *sta
         default:
             start->gpr[i] = choose_offset(r, s);
         }
-    start->gpr[ESP] = s->code == V86_16 || (s->cpl && s->stack) ? 0x1800 + below(r, 0x1000) : STACK3 - below(r, 64);
-    if (s->code == V86_16 || (s->cpl && s->stack == STACK_16))
+    start->gpr[ESP] = is_real_or_v86(s) || (s->cpl && s->stack) ? 0x1800 + below(r, 0x1000) : STACK3 - below(r, 64);
+    if (below(r, 6) == 0) /* about the end of a page */
+        start->gpr[ESP] = (start->gpr[ESP] & ~0xfffu) + below(r, 40);
+    if (is_real_or_v86(s) && below(r, 20) == 0) /* and of the segment */
+        start->gpr[ESP] = below(r, 40);
+    if (is_real_or_v86(s) || (s->cpl && s->stack == STACK_16))
         start->gpr[ESP] |= rnd(r) << 16; /* SP alone counts */
     start->eflags = rnd(r) & (EFLAGS_OSZAPC | EFLAGS_DF);
     start->fill = rnd(r);
@@ -517,6 +676,14 @@ static bool compare(const struct machine *m, const struct machine *reference, st
     COMPARE("cr2", cr2);
     for (unsigned i = 0; i < 8; i++)
         COMPARE(gpr_name[i], gpr[i]);
+    for (unsigned i = 0; i < SREGS; i++) {
+        COMPARE("selector", seg[i].selector);
+        COMPARE("segment base", seg[i].base);
+        COMPARE("segment limit", seg[i].limit);
+        COMPARE("segment rights", seg[i].ar);
+        COMPARE("segment's end for reads", seg[i].fast_read_end);
+        COMPARE("segment's end for writes", seg[i].fast_write_end);
+    }
     for (unsigned i = 0; i < 8; i++) {
         COMPARE("xmm", fpu.xmm[i].q[0]);
         COMPARE("xmm, high", fpu.xmm[i].q[1]);
@@ -544,7 +711,7 @@ static bool compare(const struct machine *m, const struct machine *reference, st
 static void report(const struct scene *s, const struct start *start, const uint8_t *program, unsigned n,
                    const struct difference *d, const struct variant *v, unsigned number)
 {
-    static const char *const code_name[] = {"flat", "based", "short", "16-bit", "V86"};
+    static const char *const code_name[] = {"flat", "based", "short", "16-bit", "V86", "real"};
     uint32_t eip = CODE + s->offset - (s->code == BASED_32 ? 0x1000 : 0);
 
     print_message("program %u, %s: %s code, CPL %u, segments %u %u %u %u, stack %u\n", number, v->name,
@@ -637,6 +804,7 @@ static void random_programs_end_as_they_do_interpreted(void **state)
             struct difference d;
 
             choose_start(&r, &scene, &start);
+            scene.shift = 16 * below(&r, 2);
             alarm(TEST_SECONDS);
             if (verbose)
                 report(&scene, &start, program, n, NULL, p->variant, i);
