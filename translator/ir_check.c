@@ -173,7 +173,7 @@ static bool is_word(unsigned opcode)
 {
     return is_word_into_register(opcode) || opcode == IR_SHLD || opcode == IR_SHRD || opcode == IR_BT ||
            opcode == IR_BTS || opcode == IR_BTR || opcode == IR_BTC || opcode == IR_EIP || opcode == IR_JMPR ||
-           opcode == IR_JZR || opcode == IR_JNZR || opcode == IR_POPF || opcode == IR_SELECTOR;
+           opcode == IR_JZR || opcode == IR_JNZR || opcode == IR_POPF || opcode == IR_SELECTOR || opcode == IR_WITHIN;
 }
 
 static const char *check_width(const struct ir_op *op)
@@ -291,7 +291,7 @@ static const char *check_src(struct check *c, const struct ir_op *op)
 {
     if (op->src != IR_MEM && !is_register(op->src))
         return "src is a register or MEM";
-    if (op->opcode == IR_JMPR && !is_register(op->src))
+    if ((op->opcode == IR_JMPR || op->opcode == IR_WITHIN) && !is_register(op->src))
         return "src is a register";
     if (op->opcode == IR_JMPR && op->arg > IR_JUMP_RET)
         return "no such kind of jump";

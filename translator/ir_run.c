@@ -565,6 +565,8 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
 
     case IR_MAP:
         return map(r, op);
+    case IR_WITHIN:
+        return source(r, op) <= r->cpu->seg[CS].limit;
     case IR_DIV:
     case IR_IDIV:
         return division(r, op);

@@ -43,9 +43,9 @@ bool scan_changes_mode(const struct isa_row *row)
                : row->n_operands == 1 && row->name[1] == 'O' && is_sreg_letter(row->operand[0]); /* POP */
 }
 
-/* A near jump beyond the limit of CS faults before it jumps. May this one, at `offset` in the page, be lowered without
- * a check? Where EIP cannot go beyond the limit always; else if its target is a constant, since blocks are then keyed
- * by EIP and limit. */
+/* A near jump beyond the limit of CS faults before it jumps. May this one, at `offset` in the page, be lowered? Where
+ * EIP cannot go beyond the limit always; else if its target is a constant within it, since blocks are then keyed by EIP
+ * and limit, or if it is computed, since its lowering then compares it. */
 static bool jump_is_safe(const struct cpu *cpu, const struct x86_mode *mode, const struct insn *in,
                          uint32_t page_offset, uint32_t offset)
 {
@@ -55,8 +55,10 @@ static bool jump_is_safe(const struct cpu *cpu, const struct x86_mode *mode, con
     if (mode->seg[CS] == SEG_CLASS_FLAT || mode->seg[CS] == SEG_CLASS_BASED ||
         (mode->seg[CS] == SEG_CLASS_64K && !mode->code32))
         return true;
-    if (mode->seg[CS] == SEG_CLASS_OTHER || (letter != OPERAND_Jb && letter != OPERAND_Jz))
+    if (mode->seg[CS] == SEG_CLASS_OTHER)
         return false;
+    if (letter != OPERAND_Jb && letter != OPERAND_Jz)
+        return true;
     target = cpu->eip + (offset - page_offset) + in->len + in->imm;
     return (mode->code32 ? target : target & 0xffff) <= cpu->seg[CS].limit;
 }

@@ -195,6 +195,8 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
     case IR_JZR:
     case IR_JNZR:
         return 96;
+    case IR_WITHIN:
+        return 40;
     case IR_MOV:
     case IR_ADD:
     case IR_SUB:
@@ -721,6 +723,9 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_POPF:
         select_popf(s, op);
+        break;
+    case IR_WITHIN:
+        select_within(s, op);
         break;
     case IR_PUSHA:
     case IR_POPA:

@@ -90,6 +90,7 @@ void select_cli(struct select *s);
 void select_sti(struct select *s, const struct ir_op *op);
 void select_popf(struct select *s, const struct ir_op *op);
 void select_all(struct select *s, const struct ir_op *op); /* PUSHA, POPA */
+void select_within(struct select *s, const struct ir_op *op);
 /* A call of the slow trampoline. */
 void select_slow_call(struct select *s, struct x64_site site);
 

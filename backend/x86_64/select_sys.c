@@ -234,7 +234,7 @@ void select_popf(struct select *s, const struct ir_op *op)
         emit_mov(e, 4, RAX, RCX);
 }
 
-/* ---- PUSHA, POPA ---- */
+/* ---- comparisons ---- */
 
 /* To an island if RCX is negative. */
 static void branch_if_negative(struct select *s, struct x64_site site)
@@ -246,6 +246,19 @@ static void branch_if_negative(struct select *s, struct x64_site site)
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
     select_branch_to_island(s, emit_jrcxz(e), site);
 }
+
+void select_within(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    emit_movzx(e, RDX, op->width, RM_REG(plan_reg[op->src]));
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(RDX), false); /* not: minus 1 less */
+    emit_mov_load(e, 4, RCX, STATE(seg[CS].limit));
+    emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 1));
+    branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+}
+
+/* ---- PUSHA, POPA ---- */
 
 /* RCX is where the first of `bytes` is in a room of that size; are the others there too? */
 static void check_room(struct select *s, const struct ir_op *op, unsigned bytes, int room)

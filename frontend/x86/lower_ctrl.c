@@ -3,7 +3,7 @@
  * Source: SDM vol. 2A-2B, the page of each instruction. Same families as interp_ctrl.c.
  *
  * An operand size that is not the code segment's truncates EIP, or does not where the others do: those are called out,
- * as are LOOPE and LOOPNE. Whether a target lies within the CS limit is the translator's to see to.
+ * as are LOOPE and LOOPNE. Whether a constant target lies within the CS limit is the translator's to see to.
  */
 #include "frontend/x86/interp.h"
 #include "frontend/x86/lower_internal.h"
@@ -32,6 +32,23 @@ static void jump(struct lower *l, enum ir_jump kind)
 static void jump_indirect(struct lower *l, unsigned width, uint8_t src, enum ir_jump kind)
 {
     lower_op(l, IR_JMPR, width, IR_NONE, src)->arg = (uint8_t)kind;
+}
+
+/* A target beyond the limit of CS faults before the jump. False where the interpreter must see to that. */
+static bool target_within(struct lower *l, unsigned width, uint8_t target)
+{
+    switch (l->mode->seg[CS]) {
+    case SEG_CLASS_FLAT:
+    case SEG_CLASS_BASED:
+        return true;
+    case SEG_CLASS_64K:
+    case SEG_CLASS_CHECKED:
+        if (l->mode->seg[CS] == SEG_CLASS_CHECKED || l->mode->code32)
+            lower_op(l, IR_WITHIN, width, IR_NONE, target);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static bool lower_jmp_j(struct lower *l)
@@ -77,7 +94,7 @@ static bool indirect_target(struct lower *l, unsigned width, uint8_t *ref)
         lower_op(l, IR_MOV, width, IR_T0, *ref);
         *ref = IR_T0;
     }
-    return true;
+    return target_within(l, width, *ref);
 }
 
 static bool lower_jmp_e(struct lower *l)
@@ -130,6 +147,8 @@ static bool lower_ret(struct lower *l)
     if (eip_width_differs(l) || !lower_map_top(l, width))
         return false;
     lower_op(l, IR_MOV, width, IR_T0, IR_MEM);
+    if (!target_within(l, width, IR_T0))
+        return false;
     lower_move_sp(l, IR_ESP, width + (l->in->imm & 0xffff)); /* imm is 0 without Iw */
     jump_indirect(l, width, IR_T0, IR_JUMP_RET);
     return true;

@@ -83,6 +83,7 @@ static inline bool random_is_word(unsigned opcode)
     case IR_JNZR:
     case IR_POPF:
     case IR_SELECTOR:
+    case IR_WITHIN:
     case IR_MOVZX:
     case IR_MOVSX:
         return true;
@@ -148,7 +149,7 @@ static inline void random_fields(struct random *r, struct ir_op *op)
         op->width = 0;
         break;
     case IR_FORMAT_SRC:
-        op->src = opcode == IR_JMPR ? random_register(r, op->width) : random_place(r, op->width);
+        op->src = opcode == IR_JMPR || opcode == IR_WITHIN ? random_register(r, op->width) : random_place(r, op->width);
         op->arg = (uint8_t)(opcode == IR_JMPR ? random_below(r, 3) : opcode == IR_POPF ? random_below(r, 2) : 0);
         break;
     case IR_FORMAT_DST_SRC_CC:
