@@ -195,7 +195,7 @@ bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write,
     const struct tlb_entry *e = tlb_slot(mmu, address, view);
     const unsigned by_alignment = address & (width - 1) ? 0 : kind[width];
 
-    if ((is_write ? e->write_tag : e->read_tag) != (address & ~(lin_addr)0xfff))
+    if ((is_write ? e->write_tag & ~(uint32_t)TLB_JOURNAL : e->read_tag) != (address & ~(lin_addr)0xfff))
         return false;
     return enter(mmu, e, e->addend, address, (enum flat_table)((is_write ? FLAT_WRITE1 : FLAT_READ1) + by_alignment),
                  view);

@@ -14,7 +14,7 @@
 
 #define PAGE_OFFSET 0xfffu
 /* What a tag may carry and still hold a translation. */
-#define TAG_NOTES (TLB_MMIO | TLB_WATCHED | TLB_DEBUG)
+#define TAG_NOTES (TLB_MMIO | TLB_WATCHED | TLB_DEBUG | TLB_JOURNAL)
 
 static inline lin_addr page_of(lin_addr address)
 {
@@ -200,6 +200,8 @@ static __attribute__((noinline)) struct tlb_entry *fill(struct mmu *mmu, lin_add
 {
     struct walk walk;
     mmu->walks++;
+    if (__builtin_expect(mmu->journal != NULL, 0) && mmu->journal->is_on)
+        mmu->journal->walk(mmu->journal, address);
     if (!walk_page(mmu->phys, &mmu->paging, address, access, view, &walk)) {
         drop_page(mmu, address); /* "Invalidation of TLBs": a fault forgets what was cached for the page */
         if (log_is_on(LOG_MMU))
@@ -227,6 +229,8 @@ static __attribute__((noinline)) struct tlb_entry *fill(struct mmu *mmu, lin_add
         read |= TLB_DEBUG;
         write |= TLB_DEBUG;
     }
+    if (__builtin_expect(mmu->journal != NULL, 0))
+        write |= TLB_JOURNAL;
     e->read_tag = read;
     /* Until the dirty bit is set the first write has to come here; a write has just set it (or the table is in ROM). */
     e->write_tag = walk.is_writable && walk.is_dirty ? write : TLB_INVALID;
@@ -313,6 +317,19 @@ static void note_debug_access(struct mmu *mmu, lin_addr address, unsigned width,
         mmu->debug_access(mmu->opaque, address, width, is_write);
 }
 
+/* Before an access whose tag is `tag`; a write is of `width` bytes at `address`. */
+static void note_in_journal(struct mmu *mmu, uint32_t tag, phys_addr address, unsigned width, bool is_write)
+{
+    struct mmu_journal *journal = mmu->journal;
+
+    if (__builtin_expect(journal == NULL, 1) || !journal->is_on)
+        return;
+    if (tag & (is_write ? TLB_MMIO | TLB_WATCHED | TLB_DEBUG : TLB_MMIO | TLB_DEBUG))
+        journal->other(journal);
+    else if (is_write)
+        journal->write(journal, address, width);
+}
+
 /* An access that crosses into the next page, both pages checked: where its two parts lie. */
 struct crossing {
     phys_addr first, second;
@@ -329,6 +346,8 @@ static struct crossing cross(struct mmu *mmu, lin_addr address, unsigned width, 
     e = is_write ? entry_for_write(mmu, next, view) : entry_for_read(mmu, next, view);
     tags |= is_write ? e->write_tag : e->read_tag;
     c.second = phys_of(e, next);
+    note_in_journal(mmu, tags, c.first, c.first_bytes, is_write);
+    note_in_journal(mmu, tags, c.second, width - c.first_bytes, is_write);
     if (tags & TLB_DEBUG)
         note_debug_access(mmu, address, width, is_write);
     return c;
@@ -345,6 +364,7 @@ uint64_t mmu_load_slow(struct mmu *mmu, lin_addr address, unsigned width, enum m
         return value;
     }
     const struct tlb_entry *e = entry_for_read(mmu, address, view);
+    note_in_journal(mmu, e->read_tag, phys_of(e, address), width, false);
     if (e->read_tag & TLB_DEBUG)
         note_debug_access(mmu, address, width, false);
     if (e->read_tag & TLB_MMIO)
@@ -362,6 +382,7 @@ void mmu_store_slow(struct mmu *mmu, lin_addr address, uint64_t value, unsigned 
         return;
     }
     const struct tlb_entry *e = entry_for_write(mmu, address, view);
+    note_in_journal(mmu, e->write_tag, phys_of(e, address), width, true);
     if (e->write_tag & TLB_DEBUG)
         note_debug_access(mmu, address, width, true);
     if (e->write_tag & TLB_MMIO) {
@@ -407,6 +428,7 @@ void mmu_load_bytes(struct mmu *mmu, lin_addr address, void *buffer, uint32_t le
     while (len_bytes > 0) {
         uint32_t n = room_in_page(address) < len_bytes ? room_in_page(address) : len_bytes;
         const struct tlb_entry *e = entry_for_read(mmu, address, view);
+        note_in_journal(mmu, e->read_tag, phys_of(e, address), n, false);
         if (e->read_tag & TLB_DEBUG)
             note_debug_access(mmu, address, n, false);
         if (e->read_tag & TLB_MMIO)
@@ -427,6 +449,7 @@ void mmu_store_bytes(struct mmu *mmu, lin_addr address, const void *buffer, uint
     while (len_bytes > 0) {
         uint32_t n = room_in_page(address) < len_bytes ? room_in_page(address) : len_bytes;
         const struct tlb_entry *e = entry_for_write(mmu, address, view);
+        note_in_journal(mmu, e->write_tag, phys_of(e, address), n, true);
         if (e->write_tag & TLB_DEBUG)
             note_debug_access(mmu, address, n, true);
         phys_write_bytes(mmu->phys, phys_of(e, address), in, n);

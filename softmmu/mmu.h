@@ -35,6 +35,7 @@ enum {
     TLB_MMIO = 1 << 1,    /* translation valid, but the page is not plain memory */
     TLB_WATCHED = 1 << 2, /* write tag: translation valid, page is watched (holds decoded code) */
     TLB_DEBUG = 1 << 3,   /* a data breakpoint lies in this page */
+    TLB_JOURNAL = 1 << 4, /* write tag: stores are noted first (struct mmu_journal) */
 };
 
 /* 32 bytes, so that indexing is a shift and a mask; what a load or store needs lies together. */
@@ -60,6 +61,17 @@ struct tlb_fills {
     uint16_t slot[MMU_VIEWS * TLB_ENTRIES]; /* view * TLB_ENTRIES + index */
 };
 
+/* What C code does to memory, before it does it: for who wants to undo it. */
+struct mmu_journal {
+    bool is_on;
+    /* Plain memory at the physical address is about to be written. */
+    void (*write)(struct mmu_journal *journal, phys_addr address, unsigned len_bytes);
+    /* Anything else is about to be read or written, or memory that is watched to be written. Need not return. */
+    void (*other)(struct mmu_journal *journal);
+    /* The page tables are about to be walked, which may set accessed and dirty bits. */
+    void (*walk)(struct mmu_journal *journal, lin_addr address);
+};
+
 struct mmu_paging { /* what of the control registers the walk depends on */
     uint32_t cr3;
     bool paging, pse, pae, wp, pge, nxe;
@@ -79,6 +91,7 @@ struct mmu {
     bool debug_page_on[4];
     bool any_debug_page;
     struct tlb_fills filled[TLB_LISTS];
+    struct mmu_journal *journal; /* or NULL; set before the first access: each store then takes the slow path */
     struct flat *flat;       /* tables for translated code, or NULL (flat.h) */
     uint64_t large_regions;  /* bit n: some large page's piece in [n * 64 MiB, (n + 1) * 64 MiB) was filled */
     uint64_t walks, flushes; /* counters for `info tlb` */

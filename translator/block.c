@@ -306,6 +306,11 @@ void block_adapt(struct translator *t, struct block *block, unsigned insn, enum 
     block_kill(t, block);
 }
 
+void block_retranslate(struct translator *t, struct block *block)
+{
+    block_kill(t, block);
+}
+
 void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served)
 {
     uint8_t *at = adapted_at(t, block, block->offset[insn]);
@@ -353,6 +358,7 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .adapted = t->new_adapted,
         .plain = block->plain,
         .may_loop = !t->options.no_chain,
+        .counts = t->options.count,
     };
     uint8_t *end;
 
@@ -448,6 +454,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
                             .eip = flat_code ? 0 : t->cpu->eip,
                             .cs_limit = flat_code ? 0 : t->cpu->seg[CS].limit,
                             .span_bytes = span,
+                            .alone = t->scan_alone,
                             .alive = true,
                             .code16 = t->ir.code16,
                             .plain = plain,
@@ -560,7 +567,8 @@ static struct block *find_block(struct translator *t, bool plain)
         place.second_page = NO_PAGE;
         block = translate(t, &place, place.host, avail, plain);
     }
-    if (!block || cpu->eip + (uint64_t)block->span_bytes > (uint64_t)cpu->seg[CS].limit + 1)
+    /* Nor does a block end where the segment does: a jump to what follows would wrap. */
+    if (!block || cpu->eip + (uint64_t)block->span_bytes > cpu->seg[CS].limit)
         return NULL;
     cpu->translated.page_eip = cpu->eip - (uint32_t)(place.address & 0xfff);
     if (block->second_page == NO_PAGE && !plain)

@@ -34,6 +34,7 @@ struct block {
     uint32_t eip;          /* 0 if CS is flat */
     uint32_t cs_limit;     /* 0 if CS is flat */
     uint32_t span_bytes;
+    bool alone; /* with lockstep: one instruction that is not compared */
     bool alive; /* false: a store has hit its bytes */
     bool code16;
     bool plain; /* its accesses form no groups; for what a page does not serve */
@@ -145,6 +146,9 @@ struct translator {
     } heat[HEAT_ENTRIES];
     bool interpret_next; /* the code at EIP, though it may have a translation */
     bool is_cold;        /* block_at_eip found nothing because the code is cold */
+    bool scan_alone;
+    bool plain_next;           /* lockstep: a block without groups comes next */
+    struct lockstep *lockstep; /* or NULL */
     struct translator_counters count;
     uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
@@ -212,5 +216,26 @@ bool block_has_landing(struct translator *t, struct block *block);
 void block_adapt(struct translator *t, struct block *block, unsigned insn, enum x64_adapt adapt);
 /* Notes whether a page served the group that the instruction leads. Those that none serves adapt. */
 void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served);
+/* The block is translated anew when it is wanted next. */
+void block_retranslate(struct translator *t, struct block *block);
+
+/* ---- run.c ---- */
+
+/* Runs the block at cpu->eip, and what it is chained to. */
+void engine_enter(struct translator *t, struct block *block);
+
+/* ---- lockstep.c: NULL in t->lockstep turns it off ---- */
+
+bool lockstep_create(struct translator *t);
+void lockstep_destroy(struct translator *t);
+void lockstep_run(struct cpu *cpu); /* the engine's run */
+void lockstep_print(const struct translator *t, FILE *out);
+/* Does a block end before the instruction whose bytes are there? */
+bool lockstep_cuts_before(const struct translator *t, const uint8_t *code);
+/* Must this instruction, whose last operation is `last`, be a block of its own, which is not compared? */
+bool lockstep_must_be_alone(const struct translator *t, const struct ir_op *last, const struct insn *in,
+                            const struct x86_mode *mode);
+/* The engine has entered the page of `address` into its tables for writing. */
+void lockstep_entered(struct translator *t, lin_addr address);
 
 #endif

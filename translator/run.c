@@ -153,14 +153,17 @@ static bool fill_group(struct cpu *cpu, const struct x64_site *site, uint32_t ei
 /* What a group cannot do and no block without groups is there for is interpreted. */
 static const void *leave_plain(struct translator *t)
 {
-    t->interpret_next = true;
+    if (t->lockstep)
+        t->plain_next = true;
+    else
+        t->interpret_next = true;
     return leave(t);
 }
 
 /* On in a block without groups. */
 static const void *go_on_plain(struct translator *t)
 {
-    const struct block *plain = block_at_eip_plain(t);
+    const struct block *plain = t->lockstep ? NULL : block_at_eip_plain(t);
 
     if (!plain)
         return leave_plain(t);
@@ -209,12 +212,16 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     if (site.x87_insn)
         x64_note_x87(cpu, &block->insn[site.x87_insn - 1], block->offset[site.x87_insn - 1],
                      site.x87_data ? &block->insn[site.x87_data - 1] : NULL);
+    if (t->options.count && !site.is_hoisted)
+        cpu->translated.counted--; /* it begins again, or is not done by translated code */
     if (site.kind == X64_SITE_GROUP) {
         t->count.misses++;
         const bool again = fill_group(cpu, &site, eip);
 
         if (!block->alive)
             return go_on(t);
+        if (again && t->lockstep && site.writes_later)
+            lockstep_entered(t, cpu->translated.address);
         block_group_served(t, block, site.leader, again);
         return again ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]) : go_on_plain(t);
     }
@@ -227,6 +234,8 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
                 cpu->shadow_next |= SHADOW_MOV_SS;
             return go_on(t);
         }
+        if (again && t->lockstep && site.is_write)
+            lockstep_entered(t, site_address(cpu, &site));
         if (again)
             return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
         relax = is_unaligned(cpu, &site);
@@ -245,7 +254,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     goes_on = callout_run(cpu, in, eip);
     if (relax && block->alive)
         block_adapt(t, block, site.insn, X64_ADAPT_UNALIGNED);
-    if (in->rep) { /* so that next time the host's string instructions find their pages */
+    if (in->rep && !t->lockstep) { /* so that next time the host's string instructions find their pages */
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
     }
@@ -276,6 +285,8 @@ static const void *link_jump(struct cpu *cpu, const uint8_t *where)
     x64_flags_in(cpu);
     if (t->options.no_chain && !link->plain) /* a plain block goes on with the same instruction */
         return leave(t);
+    if (t->lockstep)
+        return leave_plain(t);
     t->for_computed_jump = false;
     to = link->plain ? block_at_eip_plain(t) : block_at_eip(t);
     if (!to)
@@ -292,7 +303,7 @@ static const void *look_up(struct cpu *cpu)
 
     t->count.lookups++;
     x64_flags_in(cpu);
-    if (t->options.no_chain || !atomic_load_explicit(&cpu->translated.run_ok, memory_order_relaxed))
+    if (t->lockstep || t->options.no_chain || !atomic_load_explicit(&cpu->translated.run_ok, memory_order_relaxed))
         return leave(t);
     exec = code_at_eip(t, false); /* also puts it in the place of a dead block */
     return exec ? exec : leave(t);
@@ -350,18 +361,11 @@ static void interpret(struct translator *t)
     cpu->chain_stack_limit = limit;
 }
 
-static void run_translated(struct cpu *cpu)
+static void enter_code(struct translator *t, const void *exec)
 {
-    struct translator *t = cpu->translator;
-    const void *exec;
+    struct cpu *cpu = t->cpu;
     void (*enter)(struct cpu *, const void *);
 
-    end_resume(cpu);
-    exec = t->interpret_next ? NULL : code_at_eip(t, true);
-    if (!exec) {
-        interpret(t);
-        return;
-    }
     t->count.entries++;
     x64_flags_out(cpu);
     enter = (void (*)(struct cpu *, const void *))(uintptr_t)code_memory_exec(&t->memory, t->entry.enter);
@@ -373,17 +377,45 @@ static void run_translated(struct cpu *cpu)
     cpu->translated.left_by_poll = 0;
 }
 
+void engine_enter(struct translator *t, struct block *block)
+{
+    struct cpu *cpu = t->cpu;
+    const uint64_t interpreted = cpu->executed;
+    unsigned done;
+
+    if (t->options.accel == ACCEL_JIT) {
+        enter_code(t, code_memory_exec(&t->memory, block->code));
+        return;
+    }
+    done = ir_run(cpu, block->op, block->offset, block->insn, cpu->translated.page_eip, block->code16, &block->alive);
+    if (done > block->n_insns) /* the jump that closes a block is no instruction */
+        done = block->n_insns;
+    cpu->translated.counted += done - (cpu->executed - interpreted);
+}
+
+static void run_translated(struct cpu *cpu)
+{
+    struct translator *t = cpu->translator;
+    const void *exec;
+
+    end_resume(cpu);
+    exec = t->interpret_next ? NULL : code_at_eip(t, true);
+    if (exec)
+        enter_code(t, exec);
+    else
+        interpret(t);
+}
+
 static void run_ir(struct cpu *cpu)
 {
     struct block *block;
 
     end_resume(cpu);
     block = block_at_eip(cpu->translator);
-    if (!block) {
+    if (block)
+        engine_enter(cpu->translator, block);
+    else
         interpret(cpu->translator);
-        return;
-    }
-    ir_run(cpu, block->op, block->offset, block->insn, cpu->translated.page_eip, block->code16, &block->alive);
 }
 
 static bool code_was_written(struct cpu *cpu, phys_addr page, unsigned first, unsigned last)
@@ -402,6 +434,7 @@ static void empty(struct cpu *cpu)
 }
 
 static const struct cpu_engine engine_jit = {run_translated, settle, code_was_written, has_code, empty};
+static const struct cpu_engine engine_lockstep = {lockstep_run, settle, code_was_written, has_code, empty};
 static const struct cpu_engine engine_ir = {run_ir, settle, code_was_written, has_code, empty};
 
 const char *translator_missing_feature(void)
@@ -418,6 +451,10 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         return false;
     t->cpu = cpu;
     t->options = *options;
+    if (options->lockstep) {
+        t->options.no_chain = t->options.count = true;
+        t->options.threshold = t->options.killed_threshold = 0;
+    }
     if (!t->options.cache_bytes)
         t->options.cache_bytes = CACHE_BYTES_DEFAULT;
     if (t->options.cache_bytes < CACHE_BYTES_LEAST)
@@ -436,6 +473,10 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     t->callouts_of_row = calloc(isa_rows, sizeof *t->callouts_of_row);
     if (!t->callouts_of_row || !flat_create(&cpu->mmu))
         goto fail;
+    if (options->lockstep && !lockstep_create(t)) {
+        flat_destroy(&cpu->mmu);
+        goto fail;
+    }
     x86_lower_init();
     t->code_start = t->code_at = x64_emit_entry(t->memory.write, &t->entry);
     t->cold_start = t->cold_at = t->memory.write + t->memory.size_bytes / 2;
@@ -445,7 +486,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         goto fail;
     }
     cpu->translator = t;
-    cpu->engine = options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
+    cpu->engine = options->lockstep ? &engine_lockstep : options->accel == ACCEL_IR ? &engine_ir : &engine_jit;
     cpu->translated.mask2 = 0xfffff001;
     cpu->translated.mask4 = 0xfffff003;
     cpu->translated.mask8 = 0xfffff007;
@@ -477,6 +518,7 @@ void translator_destroy(struct cpu *cpu)
         return;
     cpu->translator = NULL;
     cpu->engine = NULL;
+    lockstep_destroy(t);
     flat_destroy(&cpu->mmu);
     jumps_destroy(t);
     code_memory_destroy(&t->memory);
@@ -489,17 +531,20 @@ void translator_destroy(struct cpu *cpu)
     free(t);
 }
 
-/* The instructions that leave translated code most often. */
+/* The instructions that leave translated code most often; with options.count all that do. */
 static void print_callouts(const struct translator *t, FILE *out)
 {
+    const unsigned rows = t->options.count ? isa_rows : 12;
     uint64_t below = UINT64_MAX;
+    unsigned last = 0;
 
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < rows; i++) {
         uint64_t most = 0;
         unsigned row = 0;
 
         for (unsigned r = 0; r < isa_rows; r++)
-            if (t->callouts_of_row[r] > most && t->callouts_of_row[r] < below) {
+            if (t->callouts_of_row[r] > most &&
+                (t->callouts_of_row[r] < below || (t->callouts_of_row[r] == below && r > last))) {
                 most = t->callouts_of_row[r];
                 row = r;
             }
@@ -507,6 +552,7 @@ static void print_callouts(const struct translator *t, FILE *out)
             return;
         fprintf(out, "%12llu  %02x %s\n", (unsigned long long)most, isa_table[row].opcode, isa_table[row].name);
         below = most;
+        last = row;
     }
 }
 
@@ -536,5 +582,14 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
             (unsigned long long)c->cold, (unsigned long long)c->misses, (unsigned long long)c->callouts,
             (unsigned long long)c->callouts_end, (unsigned long long)c->links, (unsigned long long)c->lookups,
             (unsigned long long)c->entries);
+    if (t->options.count) {
+        const uint64_t translated = cpu->translated.counted, all = translated + cpu->executed;
+
+        fprintf(out, "executed: %llu guest instructions, %llu of them from the code cache (%.4f %%)\n",
+                (unsigned long long)all, (unsigned long long)translated,
+                all ? 100.0 * (double)translated / (double)all : 0);
+    }
+    if (t->lockstep)
+        lockstep_print(t, out);
     print_callouts(t, out);
 }

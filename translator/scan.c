@@ -94,12 +94,15 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
     bool ended = false;
 
     ir_begin(ir, !mode->code32);
+    t->scan_alone = false;
     while (ir->n_insns < max_insns && !ended && at < avail) {
         struct insn *in = &t->scan[ir->n_insns];
         const uint32_t n_ops = ir->n_ops;
 
         if (decode_insn(in, bytes + at, avail - at, mode->code32, features) != DECODE_OK)
             break; /* crosses the page, or too long: interpreted */
+        if (ir->n_insns && lockstep_cuts_before(t, bytes + at))
+            break;
         ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
         inline_ops = 0;
         if (in->row == ISA_ROW_UD) {
@@ -123,6 +126,15 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
                 ended = scan_changes_mode(row);
                 redirect(ir, ended);
             }
+        }
+        if (ir->n_ops > n_ops && lockstep_must_be_alone(t, &ir->op[ir->n_ops - 1], in, mode)) {
+            if (ir->n_insns) {
+                ir->n_ops = n_ops;
+                ended = false;
+                break;
+            }
+            t->scan_alone = true;
+            max_insns = 1;
         }
         for (uint32_t i = n_ops; i < ir->n_ops; i++)
             ir->op[i].insn = (uint8_t)ir->n_insns;

@@ -17,6 +17,8 @@ struct translator_options {
     enum accel accel;     /* ACCEL_IR or ACCEL_JIT */
     size_t cache_bytes;   /* size of the code cache; 0: the default, 256 MiB */
     bool no_chain;        /* every block returns to the run loop */
+    bool lockstep;        /* every block is run by the interpreter too, and compared (lockstep.c) */
+    bool count;           /* translated code counts the guest instructions it runs (`info jit`) */
     unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
     /* How often the interpreter runs code before it is worth a translation: any code; code that a store has killed, a
      * number that doubles with each kill. 0: it is translated at once. */

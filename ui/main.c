@@ -294,6 +294,8 @@ static void close_all(struct session *s)
     for (unsigned i = 0; i < s->n_monitors; i++)
         monitor_destroy(s->monitor[i]);
     typist_destroy(s->machine.typist);
+    if (s->options.accel.count || s->options.accel.lockstep)
+        translator_print_info(pc_parts(s->pc).cpu, stderr);
     translator_destroy(pc_parts(s->pc).cpu);
     pc_destroy(s->pc);
     for (unsigned i = 0; i < MAX_MONITORS; i++)

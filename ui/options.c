@@ -106,7 +106,8 @@ static void set_smp(struct options *o, const char *text)
         fail("-smp '%s': morph86 has one processor; use -smp 1", text);
 }
 
-/* NAME[,cache-size=MIB][,threshold=N][,chain=on|off]; QEMU's name "tcg", and its tb-size, are understood. */
+/* NAME[,cache-size=MIB][,threshold=N][,chain=on|off][,count=on|off][,lockstep=on|off]; QEMU's name "tcg", and its tb-size,
+ * are understood. */
 static bool parse_accel(const char *text, struct translator_options *accel)
 {
     const struct {
@@ -135,6 +136,10 @@ static bool parse_accel(const char *text, struct translator_options *accel)
                 return false;
         } else if (strncmp(text, "chain=", 6) == 0) {
             accel->no_chain = strncmp(text + 6, "off", 3) == 0;
+        } else if (strncmp(text, "count=", 6) == 0) {
+            accel->count = strncmp(text + 6, "on", 2) == 0;
+        } else if (strncmp(text, "lockstep=", 9) == 0) {
+            accel->lockstep = strncmp(text + 9, "on", 2) == 0;
         } else {
             return false;
         }
@@ -148,7 +153,10 @@ static void set_accel(struct options *o, const char *text)
         puts("interp    interpreter\n"
              "ir        blocks translated to the intermediate representation, which is interpreted\n"
              "jit       blocks translated to host code (default; interp where the host lacks BMI2); tools that ask for tcg get it too\n"
-             "properties: jit,cache-size=MIB  jit,threshold=RUNS (0 to 64; code that ran less often is interpreted)  jit,chain=off");
+             "properties: jit,cache-size=MIB  jit,threshold=RUNS (0 to 64; code that ran less often is interpreted)  jit,chain=off\n"
+
+             "            jit,count=on (info jit tells what ran from the cache)\n"
+             "            jit,lockstep=on (each block is compared with the interpreter; ir too)");
         exit(EXIT_SUCCESS);
     }
     if (!parse_accel(text, &o->accel))

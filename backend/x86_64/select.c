@@ -46,6 +46,14 @@ void select_slow_call(struct select *s, struct x64_site site)
     call_slow(s, select_site(s, site));
 }
 
+/* translated.counted += by. Spoils RCX. */
+static void count_up(struct emit *e, int by)
+{
+    emit_mov_load(e, 8, RCX, STATE(translated.counted));
+    emit_lea(e, 8, RCX, RM_MEM(RCX, by));
+    emit_mov_store(e, 8, STATE(translated.counted), RCX);
+}
+
 /*
  * A group's look-up found nothing. In the last part of its page the entries for bytes serve the group too, if it does
  * not reach beyond the page; where it does, a block without groups goes on from here. All else is C code's.
@@ -78,6 +86,8 @@ static void emit_group_island(struct select *s, const struct island *island)
     emit_jmp_to(e, island->resume);
 
     emit_patch8(crosses, e->at);
+    if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
+        count_up(e, -1);
     *link = (struct x64_link){.field = emit_jmp32(e),
                               .target = s->job->ir->offset[island->site.insn],
                               .block = s->job->block,
@@ -901,6 +911,22 @@ static bool select_op(struct select *s, const struct ir_op *op)
     return true;
 }
 
+/* Counts a guest instruction, where it begins. What it holds in registers and flags is as before. */
+static void select_count(struct select *s)
+{
+    struct emit *e = &s->e;
+
+    if (s->n_islands) { /* this much code would take them out of reach */
+        uint8_t *over = emit_jmp32(e);
+
+        select_islands(s);
+        emit_patch32(over, e->at);
+    }
+    emit_mov_store(e, 8, STATE(translated.counter_spare), RCX);
+    count_up(e, 1);
+    emit_mov_load(e, 8, RCX, STATE(translated.counter_spare));
+}
+
 /* What a loop does once. */
 static void select_before_loop(struct select *s)
 {
@@ -942,14 +968,19 @@ uint8_t *x64_select(struct x64_job *job)
     job->insn_host[0] = (uint32_t)(s.e.at - job->code);
     if (s.survey.loops)
         select_before_loop(&s);
+    if (job->counts)
+        select_count(&s);
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 
         if (s.e.at + OP_ROOM + 80 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
         islands_within_reach(&s, op);
-        while (insn < op->insn)
+        while (insn < op->insn) {
             job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+            if (job->counts && insn < ir->n_insns)
+                select_count(&s);
+        }
         if (s.x87_data && op->insn != before && op->insn < ir->n_insns)
             select_note_x87_data(&s, s.survey.writes[op->insn]);
         before = op->insn;

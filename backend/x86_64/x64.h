@@ -91,6 +91,7 @@ struct x64_job {
     const uint8_t *adapted;          /* NULL: none. By guest instruction: what experience says of it, enum x64_adapt */
     bool plain;                      /* no accesses share a look-up */
     bool may_loop;                   /* a block may jump to its own start without being linked */
+    bool counts;                     /* each guest instruction adds 1 to translated.counted when it begins */
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for X64_MAX_LINKS */

@@ -36,7 +36,7 @@ looks_like() {
         cp seen.png "$expected"
         return
     fi
-    for _ in $(seq "$2"); do
+    for _ in $(seq $(($2 * patience))); do
         kill -0 $machine 2>/dev/null || fail "the machine has left: $(cat err)"
         hmp "screendump seen.png -f png" >/dev/null 2>&1 || true
         [ ! -e seen.png ] || ! "$likeness" "$expected" seen.png >why || return 0
@@ -57,7 +57,7 @@ screens() {
 
 # says WORD SECONDS: on the serial line, since we wrote last
 says() {
-    for _ in $(seq "$2"); do
+    for _ in $(seq $(($2 * patience))); do
         ! tail -c +"$((from + 1))" serial | grep -aqF -- "$1" || return 0
         kill -0 $machine 2>/dev/null || fail "the machine has left: $(cat err)"
         sleep 1

@@ -24,7 +24,7 @@ case $way in
 poweroff) word=exit said='reboot: Power down' ;;
 *) word=reset said='reboot: Restarting system' ;;
 esac
-set -- timeout 240 "$morph86" -m 256 -nographic -nic none "$@" -kernel "$guests/vmlinuz-$flavour" -initrd "$guests/initrd.gz" \
+set -- timeout $((240 * ${MORPH86_PATIENCE:-1})) "$morph86" -m 256 -nographic -nic none "$@" -kernel "$guests/vmlinuz-$flavour" -initrd "$guests/initrd.gz" \
     -append "console=ttyS0 quiet panic=-1 nokaslr morph86.$word"
 
 case $way in

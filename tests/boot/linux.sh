@@ -10,7 +10,7 @@ case=linux-$flavour
 . "$(dirname "$0")/machine.sh"
 
 native_session expected
-timeout 240 "$morph86" -m 256 -nographic -no-reboot -nic none "$@" -kernel "$guests/vmlinuz-$flavour" -initrd "$guests/initrd.gz" \
+timeout $((240 * patience)) "$morph86" -m 256 -nographic -no-reboot -nic none "$@" -kernel "$guests/vmlinuz-$flavour" -initrd "$guests/initrd.gz" \
     -append "console=ttyS0 quiet panic=-1 nokaslr morph86.session" </dev/null >serial 2>&1 || {
     status=$?
     tail -n 20 serial >&2

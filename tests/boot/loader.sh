@@ -203,7 +203,7 @@ grub() {
 
 # passes COUNT SECONDS: that many passes over the chosen tests end, without an error at any time
 passes() {
-    for _ in $(seq $(($2 * 2))); do
+    for _ in $(seq $(($2 * 2 * patience))); do
         screen >now
         if grep -qE 'Errors: *[1-9]' now; then
             cat now >&2

@@ -5,6 +5,7 @@ guests=$top/build/guests
 pkg=$guests/pkg
 work=$(mktemp -d)
 machine=
+patience=${MORPH86_PATIENCE:-1} # limits of time are so many times as long
 cleanup() {
     [ -z "$machine" ] || kill "$machine" 2>/dev/null || true
     rm -rf "$work"
@@ -30,7 +31,7 @@ start() {
 }
 # prints WORD SECONDS: the serial line or the screen shows the word in time
 prints() {
-    for _ in $(seq $(($2 * 2))); do
+    for _ in $(seq $(($2 * 2 * patience))); do
         if tr -d '\r' <serial | grep -aqF -- "$1" || screen | grep -qF -- "$1"; then
             return
         fi
@@ -43,7 +44,7 @@ prints() {
 }
 # leaves SECONDS: the machine ends by itself, with status 0, in time
 leaves() {
-    for _ in $(seq "$1"); do
+    for _ in $(seq $(($1 * patience))); do
         if ! kill -0 $machine 2>/dev/null; then
             wait $machine || fail "exit status $?: $(cat err)"
             machine=

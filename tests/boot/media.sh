@@ -98,7 +98,7 @@ media: large $(sum cd/large)
 media: No medium found
 media: again $(sum cd.iso)
 EXPECTED
-    timeout 280 "$morph86" -m 256 -nographic -no-reboot -nic none -fda floppy -cdrom cd.iso -parallel file:paper "$@" \
+    timeout $((280 * patience)) "$morph86" -m 256 -nographic -no-reboot -nic none -fda floppy -cdrom cd.iso -parallel file:paper "$@" \
         -kernel "$guests/vmlinuz-$flavour" -initrd initrd \
         -append "console=ttyS0 quiet panic=-1 nokaslr morph86.script" </dev/null >serial 2>&1 || {
         tail -n 20 serial >&2

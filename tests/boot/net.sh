@@ -61,7 +61,7 @@ chmod +x "$work/root/dhcp"
 (cd "$work/root" && find . | cpio --quiet -o -H newc | gzip -9n) >"$work/script.gz"
 cat "$guests/initrd.gz" "$guests/modules-$flavour.gz" "$work/script.gz" >"$work/initrd"
 
-timeout 280 "$morph86" -m 256 -nographic -no-reboot \
+timeout $((280 * ${MORPH86_PATIENCE:-1})) "$morph86" -m 256 -nographic -no-reboot \
     -nic "user,model=e1000,hostfwd=tcp:127.0.0.1:$forward-:8080" "$@" \
     -kernel "$guests/vmlinuz-$flavour" -initrd "$work/initrd" \
     -append "console=ttyS0 quiet panic=-1 nokaslr morph86.script" </dev/null >"$work/serial" 2>&1 &

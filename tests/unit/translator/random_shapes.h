@@ -1,0 +1,470 @@
+/*
+ * What compilers write, at random: several accesses through one base register, a value changed in place, stack frames
+ * with calls and returns, loops, code that modifies itself; pieces of it in random order, joined by jumps of every kind
+ * that change no flag, so that flags live across the exits of blocks.
+ *
+ * Base registers and the stack are placed where pages and segments end, so that some accesses of a block fault, cross
+ * or hit an alias, and others through the same register do not.
+ */
+#ifndef TESTS_UNIT_TRANSLATOR_RANDOM_SHAPES_H
+#define TESTS_UNIT_TRANSLATOR_RANDOM_SHAPES_H
+
+#include "tests/unit/translator/random_program.h"
+
+enum { PIECE_ROOM = 640, PIECES_MAX = 4, LINK_ROOM = 16 };
+_Static_assert(PIECES_MAX *(PIECE_ROOM + LINK_ROOM) + LINK_ROOM <= MAX_PROGRAM, "every program has room");
+_Static_assert(0x1000 + MAX_PROGRAM <= SELF_BYTES, "programs lie within what modifies them");
+
+/* EIP of the program's first byte. */
+static uint32_t program_eip(const struct scene *s)
+{
+    return CODE + s->offset - (s->code == BASED_32 ? 0x1000 : 0);
+}
+
+struct piece {
+    struct rng *r;
+    const struct scene *s;
+    uint32_t features;
+    unsigned n;
+    uint8_t bytes[PIECE_ROOM];
+};
+
+static void put_byte(struct piece *p, unsigned byte)
+{
+    assert_true(p->n < PIECE_ROOM);
+    p->bytes[p->n++] = (uint8_t)byte;
+}
+static void put_bytes(struct piece *p, uint32_t value, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        put_byte(p, value >> 8 * i);
+}
+/* An immediate of the code's own operand size. */
+static void put_immediate(struct piece *p, uint32_t value)
+{
+    put_bytes(p, value, is_code32(p->s) ? 4 : 2);
+}
+/* Operand and address size of 32 bits. */
+static void put_size32(struct piece *p)
+{
+    if (!is_code32(p->s))
+        put_byte(p, 0x66);
+}
+
+/* Are the stack and the data apart, so that a return address is safe? */
+static bool has_own_stack(const struct scene *s)
+{
+    return s->code != V86_16 && (!s->cpl || s->stack == 0);
+}
+
+static bool has_room(const struct piece *p, unsigned bytes)
+{
+    return p->n + bytes <= PIECE_ROOM;
+}
+
+static void put_wished(struct piece *p, const struct wish *wish)
+{
+    uint8_t bytes[40];
+    unsigned n = choose_defined(p->r, p->s, wish, bytes, p->features);
+
+    for (unsigned i = 0; i < n; i++)
+        put_byte(p, bytes[i]);
+}
+
+/* An address near the end of some page of the data. */
+static uint32_t near_page_end(struct rng *r, const struct scene *s)
+{
+    const uint32_t offset = (1 + below(r, 8)) * 0x1000 - below(r, 64) + below(r, 24);
+
+    return s->small || !is_code32(s) ? offset : DATA + offset;
+}
+
+/* ---- shapes ---- */
+
+/* Several accesses through one register; `in_place`: to one address. */
+static void put_accesses(struct piece *p, bool in_place)
+{
+    struct rng *r = p->r;
+    const unsigned count = 2 + below(r, 9), step = 1u << below(r, 5);
+    struct wish wish = {.has_base = true, .base = (uint8_t)below(r, 8), .disp = (int8_t)(below(r, 40) - 8)};
+    const int start = wish.disp;
+
+    if (below(r, 5)) {
+        put_size32(p);
+        put_byte(p, 0xb8 + wish.base); /* mov base, imm32 */
+        put_bytes(p, below(r, 3) ? near_page_end(r, p->s) : choose_offset(r, p->s), 4);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        wish.keeps = (uint8_t)(below(r, 12) ? 1u << wish.base : 0);
+        if (!in_place)
+            wish.disp = (int8_t)(below(r, 3) ? start + (int)(step * below(r, 9)) - (int)step * 4 : (int)below(r, 128));
+        put_wished(p, &wish);
+        if (below(r, 16) == 0) { /* add base, imm8 */
+            put_size32(p);
+            put_byte(p, 0x83);
+            put_byte(p, 0xc0 + wish.base);
+            put_byte(p, below(r, 256));
+        } else if (below(r, 6) == 0) { /* something that may change what holds the page's address */
+            put_wished(p, &(struct wish){0});
+        }
+    }
+}
+
+static void put_stack_step(struct piece *p)
+{
+    struct rng *r = p->r;
+    const bool word = below(r, 12) == 0;
+
+    if (word)
+        put_byte(p, 0x66);
+    switch (below(r, 8)) {
+    case 0:
+    case 1:
+        put_byte(p, 0x50 + below(r, 8)); /* push */
+        break;
+    case 2:
+        put_byte(p, 0x58 + below(r, 8)); /* pop */
+        break;
+    case 3:
+        put_byte(p, 0x6a);
+        put_byte(p, rnd(r));
+        break;
+    case 4:
+        put_byte(p, 0x9c); /* pushf, pop */
+        if (word)
+            put_byte(p, 0x66);
+        put_byte(p, 0x58 + (uint8_t[]){EAX, EBX, ESI}[below(r, 3)]);
+        break;
+    case 5: /* add or sub esp, imm8 */
+        put_byte(p, 0x83);
+        put_byte(p, below(r, 2) ? 0xc4 : 0xec);
+        put_byte(p, 4 * below(r, 16));
+        break;
+    case 6: /* push or pop [base + disp] */
+        put_byte(p, below(r, 2) ? 0xff : 0x8f);
+        put_byte(p, p->bytes[p->n - 1] == 0xff ? 0x70 + below(r, 4) : 0x40 + below(r, 4));
+        put_byte(p, rnd(r));
+        break;
+    default: /* mov ebp, esp; or the other way round */
+        put_byte(p, below(r, 6) ? 0x8b : 0x89);
+        put_byte(p, 0xec);
+        break;
+    }
+}
+
+static void put_call(struct piece *p, unsigned depth);
+
+/* Between a call and its return: the stack ends as it began, and what lies above stays. */
+static void put_callee(struct piece *p, unsigned depth)
+{
+    struct rng *r = p->r;
+    unsigned pushed = 0;
+
+    for (unsigned i = below(r, 6); i > 0 && has_room(p, 60); i--)
+        switch (below(r, 5)) {
+        case 0:
+            put_byte(p, 0x50 + below(r, 8));
+            pushed++;
+            break;
+        case 1:
+            if (pushed)
+                put_wished(p, &(struct wish){.has_base = true,
+                                             .base = ESP,
+                                             .disp = (int8_t) - (int)(1 + below(r, 16) * 4),
+                                             .keeps = 1u << ESP,
+                                             .calm = true});
+            break;
+        case 2:
+            if (depth < 2)
+                put_call(p, depth + 1);
+            break;
+        default:
+            put_wished(p, &(struct wish){.keeps = 1u << ESP, .calm = true});
+            break;
+        }
+    for (; pushed > 0; pushed--)
+        put_byte(p, 0x58 + (uint8_t[]){EAX, EBX, ESI, EBP}[below(r, 4)]);
+}
+
+/* call over; jmp behind; over: ...; ret; behind: */
+static void put_call(struct piece *p, unsigned depth)
+{
+    const unsigned before = p->n;
+    unsigned jump;
+
+    put_byte(p, 0xe8);
+    put_immediate(p, 2);
+    put_byte(p, 0xeb);
+    jump = p->n;
+    put_byte(p, 0);
+    put_callee(p, depth);
+    if (below(p->r, 4)) {
+        put_byte(p, 0xc3);
+    } else {
+        put_byte(p, 0xc2);
+        put_bytes(p, depth ? 0 : 4 * below(p->r, 4), 2);
+    }
+    if (p->n - jump - 1 > 127)
+        p->n = before; /* too long for a short jump */
+    else
+        p->bytes[jump] = (uint8_t)(p->n - jump - 1);
+}
+
+/* Pushes, pops, operands on the stack, calls of code a few bytes on. */
+static void put_stack(struct piece *p)
+{
+    struct rng *r = p->r;
+
+    if (below(r, 2)) { /* push ebp; mov ebp, esp */
+        put_byte(p, 0x55);
+        put_byte(p, 0x8b);
+        put_byte(p, 0xec);
+    }
+    for (unsigned i = 2 + below(r, 12); i > 0 && has_room(p, 300); i--)
+        switch (below(r, 8)) {
+        case 0:
+        case 1:
+        case 2:
+            put_wished(p, &(struct wish){.has_base = true,
+                                         .base = below(r, 2) ? ESP : EBP,
+                                         .disp = (int8_t)(4 * below(r, 24) - 16 + below(r, 8) / 7),
+                                         .keeps = 1u << ESP | 1u << EBP});
+            break;
+        case 3:
+            put_wished(p, &(struct wish){.keeps = 1u << ESP});
+            break;
+        case 4:
+            if (has_own_stack(p->s)) {
+                put_call(p, 0);
+                break;
+            }
+            /* fallthrough */
+        default:
+            put_stack_step(p);
+            break;
+        }
+    if (below(r, 3) == 0)
+        put_byte(p, 0xc9); /* leave */
+    else if (below(r, 2))
+        put_byte(p, 0x5d); /* pop ebp */
+}
+
+/* mov ecx, count; again: body; dec ecx, jnz again (or LOOP) */
+static void put_loop(struct piece *p)
+{
+    struct rng *r = p->r;
+    const unsigned before = p->n, insns = 1 + below(r, 6);
+    const uint8_t base = (uint8_t)(uint8_t[]){EBX, ESI, EDI, EBP}[below(r, 4)];
+    unsigned again;
+
+    if (below(r, 2)) {
+        put_size32(p);
+        put_byte(p, 0xb8 + base);
+        put_bytes(p, below(r, 2) ? near_page_end(r, p->s) - 64 : choose_offset(r, p->s), 4);
+    }
+    put_byte(p, 0xb9);
+    put_immediate(p, below(r, 6) ? 1 + below(r, 6) : 20 + below(r, 100));
+    again = p->n;
+    for (unsigned i = 0; i < insns; i++)
+        put_wished(p, &(struct wish){.has_base = below(r, 3) == 0,
+                                     .base = base,
+                                     .disp = (int8_t)(4 * below(r, 8)),
+                                     .keeps = (uint8_t)(1u << ECX | (below(r, 8) ? 1u << base : 0))});
+    if (below(r, 3) == 0) { /* add base, imm8: a walk */
+        put_size32(p);
+        put_byte(p, 0x83);
+        put_byte(p, 0xc0 + base);
+        put_byte(p, 1u << below(r, 5));
+    }
+    if (p->n - again > 120) {
+        p->n = before; /* too long for a short jump */
+        return;
+    }
+    if (below(r, 3)) {
+        put_byte(p, 0x49); /* dec ecx */
+        put_byte(p, below(r, 4) ? 0x75 : 0x7f);
+    } else {
+        put_byte(p, 0xe2);
+    }
+    put_byte(p, again - (p->n + 1));
+}
+
+/* Changes a byte of the program, `place` bytes from its first, through GS: mov, or xor if `in_place`. */
+static void put_patch(struct piece *p, uint32_t place, bool in_place, unsigned value)
+{
+    put_byte(p, 0x65);
+    put_byte(p, in_place ? 0x80 : 0xc6);
+    put_byte(p, (in_place ? 0x30 : 0x00) | (is_code32(p->s) ? 5 : 6));
+    put_immediate(p, p->s->offset + place);
+    put_byte(p, value);
+}
+
+/* INC or DEC of some register but ECX and ESP. */
+static unsigned choose_step(struct rng *r)
+{
+    return 0x40 + 8 * below(r, 2) + (uint8_t[]){EAX, EDX, EBX, ESI}[below(r, 4)];
+}
+
+static unsigned choose_patch(struct rng *r, bool is_immediate, bool in_place)
+{
+    return is_immediate ? below(r, 256) : in_place ? 8 * below(r, 2) : choose_step(r);
+}
+
+/* An instruction, and stores into it before and behind; perhaps in a loop. `at`: of the piece in the program. */
+static void put_self_modification(struct piece *p, unsigned at)
+{
+    struct rng *r = p->r;
+    const bool loops = below(r, 2), is_immediate = below(r, 2);
+    const bool in_place = below(r, 2);
+    const unsigned before = p->n;
+    unsigned again, behind, patched;
+
+    if (loops) {
+        put_byte(p, 0xb9);
+        put_immediate(p, 1 + below(r, 6));
+    }
+    again = p->n;
+    put_patch(p, 0, in_place, 0);
+    for (unsigned i = below(r, 3); i > 0; i--)
+        put_wished(p, &(struct wish){.keeps = 1u << ECX});
+    patched = p->n;
+    if (is_immediate) { /* mov reg, imm */
+        put_byte(p, 0xb0 + 8 + (choose_step(r) & 7));
+        put_immediate(p, rnd(r));
+        patched = p->n - 1 - below(r, 2);
+    } else {
+        put_byte(p, choose_step(r));
+    }
+    behind = p->n;
+    p->n = again;
+    put_patch(p, at + patched, in_place, choose_patch(r, is_immediate, in_place));
+    p->n = behind;
+    if (below(r, 2)) {
+        const bool behind_in_place = below(r, 2);
+
+        put_patch(p, at + patched, behind_in_place, choose_patch(r, is_immediate, behind_in_place));
+    }
+    for (unsigned i = below(r, 3); i > 0; i--)
+        put_wished(p, &(struct wish){.keeps = 1u << ECX});
+    if (loops && p->n - again > 120) {
+        p->n = before;
+    } else if (loops) {
+        put_byte(p, 0xe2);
+        put_byte(p, again - (p->n + 1));
+    }
+}
+
+static void put_straight(struct piece *p)
+{
+    p->n += choose_straight(p->r, p->s, 1 + below(p->r, 12), p->bytes + p->n, p->features);
+}
+
+static void choose_piece(struct piece *p, unsigned at)
+{
+    struct rng *r = p->r;
+
+    do {
+        assert_true(has_room(p, 400));
+        switch (below(r, p->s->modifies_itself ? 8 : 7)) {
+        case 0:
+        case 1:
+            put_accesses(p, false);
+            break;
+        case 2:
+            put_accesses(p, true);
+            break;
+        case 3:
+            put_stack(p);
+            break;
+        case 4:
+            put_loop(p);
+            break;
+        case 7:
+            put_self_modification(p, at);
+            break;
+        default:
+            put_straight(p);
+            break;
+        }
+    } while (below(r, 2) && p->n < 220);
+}
+
+/* ---- from piece to piece ---- */
+
+/* On from `at`, an offset from the program's first byte, to `to`. Changes no flag. */
+static unsigned put_link(struct rng *r, const struct scene *s, uint8_t *out, unsigned at, unsigned to)
+{
+    const unsigned size = is_code32(s) ? 4 : 2, kind = below(r, 8);
+    const uint32_t target = program_eip(s) + to;
+    unsigned n = 0;
+
+    switch (kind) {
+    case 0: /* mov reg, target; jmp reg, or call */
+        out[n++] = 0xb8 + EDI;
+        memcpy(out + n, &target, size);
+        n += size;
+        out[n++] = 0xff;
+        out[n++] = (uint8_t)((below(r, 4) ? 0xe0 : 0xd0) + EDI);
+        return n;
+    case 1: /* push target; ret */
+        out[n++] = 0x68;
+        memcpy(out + n, &target, size);
+        n += size;
+        out[n++] = 0xc3;
+        return n;
+    case 2: /* jcc and the opposite jcc */
+    case 3: {
+        const unsigned condition = below(r, 16);
+
+        for (unsigned i = 0; i < 2; i++) {
+            out[n++] = 0x0f;
+            out[n++] = (uint8_t)(0x80 + (condition ^ i));
+            memcpy(out + n, &(uint32_t){to - (at + n + size)}, size);
+            n += size;
+        }
+        return n;
+    }
+    default:
+        out[n++] = kind == 4 ? 0xe8 : 0xe9;
+        memcpy(out + n, &(uint32_t){to - (at + n + size)}, size);
+        return n + size;
+    }
+}
+
+/* Fills out[]; the program begins at its first byte and ends with HLT. Returns its length. */
+static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *out, uint32_t features)
+{
+    unsigned order[PIECES_MAX], start[PIECES_MAX], link[PIECES_MAX], pieces, n = 0;
+
+    if (below(r, 3) == 0) {
+        n = choose_straight(r, s, 1 + below(r, 24), out, features);
+        out[n++] = 0xf4;
+        return n;
+    }
+    /* order[i] is the piece that lies i-th in memory. The first to run lies first, so that execution begins there. */
+    pieces = 1 + below(r, PIECES_MAX);
+    for (unsigned i = 0; i < pieces; i++)
+        order[i] = i;
+    for (unsigned i = 1; i < pieces; i++) {
+        const unsigned k = i + below(r, pieces - i), swap = order[i];
+
+        order[i] = order[k];
+        order[k] = swap;
+    }
+    for (unsigned i = 0; i < pieces; i++) {
+        struct piece p = {.r = r, .s = s, .features = features};
+
+        start[order[i]] = n;
+        choose_piece(&p, n);
+        memcpy(out + n, p.bytes, p.n);
+        link[order[i]] = n + p.n;
+        memset(out + n + p.n, 0x90, LINK_ROOM);
+        n += p.n + LINK_ROOM;
+    }
+    for (unsigned i = 0; i + 1 < pieces; i++)
+        put_link(r, s, out + link[i], link[i], start[i + 1]);
+    out[link[pieces - 1]] = 0xf4;
+    return n;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* translator_options.count: what translated code and the interpreter have executed together is what there was to do. */
+#include "tests/unit/translator/block_fixture.h"
+
+static const struct translator_options counting[] = {
+    {.accel = ACCEL_JIT, .count = true},
+    {.accel = ACCEL_JIT, .count = true, .no_chain = true},
+    {.accel = ACCEL_JIT, .count = true, .block_insns = 3},
+    {.accel = ACCEL_IR, .count = true},
+};
+
+static uint64_t executed_by(const struct translator_options *options, uint64_t *translated)
+{
+    struct machine *m;
+    void *state;
+    uint64_t executed;
+
+    assert_int_equal(machine_create(&state), 0);
+    m = state;
+    attach(m, options);
+    enter_protected(m, 0);
+    PUT(m, CODE, 0xb9, LE32(1000),           /*       mov ecx, 1000 */
+        0x01, 0xc8, 0xa8, 0x03, 0x74, 0x04,  /* next: add eax, ecx; test al, 3; jz over */
+        0x42, 0x90, 0x90, 0x43,              /*       inc edx; nop; nop; inc ebx */
+        0x89, 0x05, LE32(DATA + 0xffe),      /* over: mov [across pages], eax */
+        0x9c, 0x9d,                          /*       pushf; popf */
+        0xe3, 0x08, 0x49, 0x90, 0x0f, 0x85); /*       jecxz out; dec ecx; nop; jnz next */
+    PUT(m, CODE + 0x1d, LE32(5 - 0x21), 0x90, 0xf4);
+    alarm(TEST_SECONDS);
+    run(m, CODE);
+    alarm(0);
+    executed = m->cpu->executed;
+    *translated = m->cpu->translated.counted;
+    translator_destroy(m->cpu);
+    machine_destroy(&state);
+    return executed + *translated;
+}
+
+static void every_instruction_is_counted_once(void **state)
+{
+    const bool has_jit = !translator_missing_feature();
+    uint64_t translated, expected = executed_by(&(const struct translator_options){.accel = ACCEL_INTERP}, &translated);
+
+    (void)state;
+    assert_int_equal(translated, 0);
+    assert_true(expected > 10000);
+    for (unsigned i = 0; i < sizeof counting / sizeof counting[0]; i++) {
+        if (counting[i].accel == ACCEL_JIT && !has_jit)
+            continue;
+        assert_int_equal(executed_by(&counting[i], &translated), expected);
+        /* In each round the store that crosses is the interpreter's. */
+        assert_in_range(expected - translated, 1000, 1100);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_instruction_is_counted_once)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
