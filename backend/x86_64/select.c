@@ -100,6 +100,8 @@ static void emit_leave(struct select *s, uint32_t target)
 {
     emit_mov_load(&s->e, 4, RDX, STATE(translated.page_eip));
     emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)target));
+    if (s->job->ir->code16)
+        emit_movzx(&s->e, RDX, 2, RM_REG(RDX));
     emit_jmp_to(&s->e, s->job->entry->leave);
 }
 
@@ -118,11 +120,11 @@ static void emit_island(struct select *s, const struct island *island)
         emit_call_to(&s->e, island->load);
         emit_jmp_to(&s->e, island->resume);
         break;
-    case ISLAND_LOOP:
+    case ISLAND_BRANCH:
         taken = emit_jcc8(&s->e, island->stop_reg);
         emit_leave(s, s->job->ir->offset[island->site.insn + 1]);
         emit_patch8(taken, s->e.at);
-        emit_leave(s, s->job->ir->offset[0]);
+        emit_leave(s, island->target);
         break;
     case ISLAND_STOP:
         if (island->stop_reg != HOST_REG_NONE) {

@@ -15,11 +15,11 @@ struct island {
     uint8_t *field; /* displacement of the JRCXZ, later of the jump that it leads to */
     struct x64_site site;
     enum island_kind {
-        ISLAND_SLOW,  /* call the slow trampoline for `site` */
-        ISLAND_GROUP, /* the same for a group, whose lowest byte's address is in stop_reg */
-        ISLAND_LOOP,  /* leave the block where its last jump, on condition `stop_reg`, leads */
-        ISLAND_STOP,  /* leave the block: at stop_reg, or at page EIP + target */
-        ISLAND_LOAD,  /* call `load` and resume */
+        ISLAND_SLOW,   /* call the slow trampoline for `site` */
+        ISLAND_GROUP,  /* the same for a group, whose lowest byte's address is in stop_reg */
+        ISLAND_BRANCH, /* leave the block: at page EIP + target on condition `stop_reg`, else behind the instruction */
+        ISLAND_STOP,   /* leave the block: at stop_reg, or at page EIP + target */
+        ISLAND_LOAD,   /* call `load` and resume */
     } kind;
     uint8_t stop_reg;
     uint32_t target;
@@ -42,9 +42,9 @@ struct select {
         const struct ir_op *x87_note, *x87_data;
     } side[X64_MAX_LINKS];
     unsigned n_side;
-    uint8_t *loop_at; /* where a block that loops goes on */
-    bool goes_on;            /* the block may go on behind its last instruction, a CALLOUT_END */
-    bool led[SURVEY_GROUPS];     /* the group's host address has been found */
+    uint8_t *loop_at;             /* where a block that loops goes on */
+    bool goes_on;                 /* the block may go on behind its last instruction, a CALLOUT_END */
+    bool led[SURVEY_GROUPS];      /* the group's host address has been found */
     uint8_t above[SURVEY_GROUPS]; /* how far above that address the group begins */
     unsigned n_islands, n_far_islands;
     struct island island[SELECT_MAX_ISLANDS];

@@ -238,16 +238,23 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
     select_islands(s);
 }
 
+/* A back edge is polled in front of the conditional jump, which is a single one then. */
+static void emit_branch_poll(struct select *s, const struct ir_op *op)
+{
+    uint8_t *field;
+
+    emit_mov_load(&s->e, 8, RCX, STATE(translated.run_ok));
+    field = emit_jrcxz(&s->e);
+    s->island[s->n_islands++] = (struct island){
+        .field = field, .kind = ISLAND_BRANCH, .stop_reg = op->arg, .target = op->imm, .site.insn = op->insn};
+}
+
 /* To the block's own start, which needs no link: as long as code runs in the block it is alive. */
 static void loop_back(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
-    uint8_t *stop;
 
-    emit_mov_load(e, 8, RCX, STATE(translated.run_ok));
-    stop = emit_jrcxz(e);
-    s->island[s->n_islands++] =
-        (struct island){.field = stop, .kind = ISLAND_LOOP, .stop_reg = op->arg, .site.insn = op->insn};
+    emit_branch_poll(s, op);
     emit_patch32(emit_jcc32(e, op->arg), s->loop_at);
 }
 
@@ -277,10 +284,9 @@ void select_exit(struct select *s, const struct ir_op *op)
             exit_to(s, next, here, IR_JUMP_PLAIN);
             break;
         }
-        /* A back edge is polled in front of the jump, which is a single one then; but every block gets on. */
-        if (target_in_page(s, op->imm) && (op->imm > here || op->insn)) {
+        if (target_in_page(s, op->imm)) {
             if (op->imm <= here)
-                emit_poll(s, HOST_REG_NONE, here);
+                emit_branch_poll(s, op);
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
             exit_to(s, next, here, IR_JUMP_PLAIN);
         } else {
