@@ -68,7 +68,7 @@ static void redirect(struct ir_block *ir, bool ends)
     ir_add(ir, ends ? IR_CALLOUT_END : IR_CALLOUT, 4);
 }
 
-#define SIDE_EXITS_MAX 8u
+#define SIDE_EXITS_MAX 2u /* more copy tails: 8 translate 6 MB of code three times over */
 
 /* A conditional jump forward in the page, where code is flat, becomes a side exit: the block goes on with what follows.
  */
