@@ -200,8 +200,9 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
 
 /* ---- what is worth a translation ---- */
 
-#define KILLS_MAX    6u /* the threshold doubles with each */
-#define PLAIN_FACTOR 32u
+#define KILLS_MAX       6u /* the threshold doubles with each */
+#define PLAIN_FACTOR    32u
+#define KILLS_PER_DECAY 4096u
 
 static struct heat *heat_at(struct translator *t, phys_addr address)
 {
@@ -212,7 +213,10 @@ static void note_kill(struct translator *t, phys_addr address)
 {
     struct heat *heat = heat_at(t, address);
 
-    t->count.killed++;
+    /* Memory that holds other code by now is forgotten in time. */
+    if (++t->count.killed % KILLS_PER_DECAY == 0)
+        for (uint32_t i = 0; i < HEAT_ENTRIES; i++)
+            t->heat[i].kills /= 2;
     heat->runs = 0;
     if (heat->kills < KILLS_MAX)
         heat->kills++;

@@ -11,234 +11,18 @@
 #include "frontend/x86/isa.h"
 #include "softmmu/flat.h"
 
-/* ---- islands ---- */
+/* ---- operands ---- */
 
-struct x64_site select_site(const struct select *s, struct x64_site site)
-{
-    site.crosses = s->survey.crosses[site.insn];
-    site.x87_insn = s->x87_note ? (uint8_t)(s->x87_note->insn + 1) : 0;
-    site.x87_data = s->x87_data ? (uint8_t)(s->x87_data->insn + 1) : 0;
-    return site;
-}
-
-void select_branch_to_island(struct select *s, uint8_t *field, struct x64_site site)
-{
-    struct island *island = &s->island[s->n_islands++];
-
-    *island = (struct island){.field = field, .site = select_site(s, site)};
-}
-
-static uint32_t add_site(struct select *s, struct x64_site site)
-{
-    site.block = s->job->block;
-    s->job->site[s->job->n_sites] = site;
-    return s->job->first_site + s->job->n_sites++;
-}
-
-static void call_slow(struct select *s, struct x64_site site)
-{
-    emit_call_to(&s->e, s->job->entry->slow);
-    emit32(&s->e, add_site(s, site));
-}
-
-void select_slow_call(struct select *s, struct x64_site site)
-{
-    call_slow(s, select_site(s, site));
-}
-
-/* translated.counted += by. Spoils RCX. */
-static void count_up(struct emit *e, int by)
-{
-    emit_mov_load(e, 8, RCX, STATE(translated.counted));
-    emit_lea(e, 8, RCX, RM_MEM(RCX, by));
-    emit_mov_store(e, 8, STATE(translated.counted), RCX);
-}
-
-/*
- * A group's look-up found nothing. In the last part of its page the entries for bytes serve the group too, if it does
- * not reach beyond the page; where it does, a block without groups goes on from here. All else is C code's.
- */
-static void emit_group_island(struct select *s, const struct island *island)
-{
-    struct emit *e = &s->e;
-    struct x64_link *link = &s->job->link[s->job->n_links++];
-    uint8_t *last_part, *slow, *crosses;
-
-    if (island->stop_reg != PLAN_ADDRESS)
-        emit_mov(e, 4, PLAN_ADDRESS, island->stop_reg);
-    emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_part));
-    emit_lea(e, 4, RCX, RM_MEM(RCX, -(FLAT_GROUP_PARTS - 1)));
-    last_part = emit_jrcxz(e);
-    slow = e->at;
-    call_slow(s, island->site);
-
-    emit_patch8(last_part, e->at);
-    emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_offset));
-    emit_lea(e, 8, RCX, RM_MEM(RCX, (int32_t)island->span - (int32_t)PHYS_PAGE_SIZE - 1)); /* negative if it fits */
-    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX));                                       /* rorx rcx, rcx, 32 */
-    emit8(e, 32);
-    emit_mov(e, 4, RCX, RCX);
-    crosses = emit_jrcxz(e);
-    emit_shrx(e, RCX, PLAN_ADDRESS, PLAN_STATE);
-    emit_mov_load(e, 8, RCX,
-                  RM_SIB(PLAN_FLAT, RCX, 3, island->site.writes_later ? FLAT_OFFSET_WRITE1 : FLAT_OFFSET_READ1));
-    emit_patch8(emit_jrcxz(e), slow);
-    emit_jmp_to(e, island->resume);
-
-    emit_patch8(crosses, e->at);
-    if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
-        count_up(e, -1);
-    *link = (struct x64_link){.field = emit_jmp32(e),
-                              .target = s->job->ir->offset[island->site.insn],
-                              .block = s->job->block,
-                              .jump = IR_JUMP_PLAIN,
-                              .plain = true};
-}
-
-/* Back to the run loop, at an offset from the page's first byte. */
-static void emit_leave(struct select *s, uint32_t target)
-{
-    emit_mov_load(&s->e, 4, RDX, STATE(translated.page_eip));
-    emit_lea(&s->e, 4, RDX, RM_MEM(RDX, (int32_t)target));
-    if (s->job->ir->code16)
-        emit_movzx(&s->e, RDX, 2, RM_REG(RDX));
-    emit_jmp_to(&s->e, s->job->entry->leave);
-}
-
-static void emit_island(struct select *s, const struct island *island)
-{
-    uint8_t *taken;
-
-    switch (island->kind) {
-    case ISLAND_SLOW:
-        call_slow(s, island->site);
-        break;
-    case ISLAND_GROUP:
-        emit_group_island(s, island);
-        break;
-    case ISLAND_LOAD:
-        emit_call_to(&s->e, island->load);
-        emit_jmp_to(&s->e, island->resume);
-        break;
-    case ISLAND_BRANCH:
-        taken = emit_jcc8(&s->e, island->stop_reg);
-        emit_leave(s, s->job->ir->offset[island->site.insn + 1]);
-        emit_patch8(taken, s->e.at);
-        emit_leave(s, island->target);
-        break;
-    case ISLAND_STOP:
-        if (island->stop_reg != HOST_REG_NONE) {
-            emit_mov(&s->e, 4, RDX, island->stop_reg);
-            emit_jmp_to(&s->e, s->job->entry->leave);
-        } else {
-            emit_leave(s, island->target);
-        }
-        break;
-    }
-}
-
-void select_islands(struct select *s)
-{
-    for (unsigned i = 0; i < s->n_islands; i++) {
-        struct island *island = &s->island[i];
-
-        emit_patch8(island->field, s->e.at);
-        if (s->n_islands == 1 && !s->job->cold) {
-            emit_island(s, island);
-        } else {
-            island->field = emit_jmp32(&s->e);
-            s->far_island[s->n_far_islands++] = *island;
-        }
-    }
-    s->n_islands = 0;
-}
-
-static void select_far_islands(struct select *s)
-{
-    for (unsigned i = 0; i < s->n_far_islands; i++) {
-        emit_patch32(s->far_island[i].field, s->e.at);
-        emit_island(s, &s->far_island[i]);
-    }
-}
-
-static bool is_high(unsigned ref)
+bool select_is_high(unsigned ref)
 {
     return ref >= IR_AH && ref <= IR_BH;
 }
 
 bool select_uses_t1(const struct ir_op *op)
 {
-    return is_high(op->dst) || is_high(op->src) || op->dst == IR_T1 || op->src == IR_T1 || op->opcode == IR_DIV ||
-           op->opcode == IR_IDIV || op->opcode == IR_EFLAGS;
+    return select_is_high(op->dst) || select_is_high(op->src) || op->dst == IR_T1 || op->src == IR_T1 ||
+           op->opcode == IR_DIV || op->opcode == IR_IDIV || op->opcode == IR_EFLAGS;
 }
-
-/* What an operation may add before its own islands can be laid out. */
-static unsigned op_room(const struct select *s, const struct ir_op *op)
-{
-    const struct isa_row *row;
-
-    switch (op->opcode) {
-    case IR_MAP:
-        return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED || s->job->mode->seg[op->seg] == SEG_CLASS_64K ? 100
-                                                                                                               : 56) +
-               (op->insn < s->job->ir->n_insns && op[1].opcode == IR_UNIT ? 20 : 0); /* the last is no MAP */
-    case IR_UNIT: /* FLDCW, the registers' loading, or the instruction alone */
-        row = &isa_table[op->imm & 0xffff];
-        return row->opcode == 0xd9 && op->src == IR_MEM ? 44 : op->src != IR_MEM ? 36 : 16;
-    case IR_EFLAGS:
-    case IR_STI:
-    case IR_CS_EIP:
-        return 60;
-    case IR_DIV:
-    case IR_IDIV:
-    case IR_POPF:
-    case IR_SEG_REAL:
-        return 110;
-    case IR_PUSHA:
-    case IR_POPA:
-    case IR_SEG_PROT: /* so they begin with none of others */
-        return 120;
-    case IR_JMP:
-    case IR_JCC:
-        return s->job->flat_code && (op->imm >= PHYS_PAGE_SIZE ||
-                                     (op->opcode == IR_JCC && s->job->ir->offset[op->insn + 1] >= PHYS_PAGE_SIZE))
-                   ? 96
-                   : 32;
-    case IR_JZR:
-    case IR_JNZR:
-        return 96;
-    case IR_WITHIN:
-        return 40;
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_CMP:
-    case IR_TEST:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_LEA:
-        return is_high(op->dst) || is_high(op->src) ? 28 : 16;
-    default:
-        return 28;
-    }
-}
-
-/* An island takes 5 bytes of those that JRCXZ reaches, or all that one needs if it is alone. */
-static void islands_within_reach(struct select *s, const struct ir_op *op)
-{
-    /* x87's pointers may be stored before the operation. */
-    const unsigned notes = !s->x87_note ? 0 : ir_info[op->opcode].effect == IR_EFFECT_END ? 44 : s->x87_data ? 24 : 0;
-    uint8_t *over;
-
-    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)
-        return;
-    over = emit_jmp8(&s->e);
-    select_islands(s);
-    emit_patch8(over, s->e.at);
-}
-
-/* ---- operands ---- */
 
 static struct rm rm_of(const struct select *s, unsigned ref)
 {
@@ -313,7 +97,7 @@ static void two_operands(struct select *s, unsigned opcode, unsigned ext, const 
     struct rm dst_rm;
     bool rotated = false;
 
-    if (is_high(dst) && high_has_name(s, dst, src)) {
+    if (select_is_high(dst) && high_has_name(s, dst, src)) {
         dst_rm = RM_HIGH(RBX);
         if (src == IR_AH)
             src_reg = 7; /* BH */
@@ -333,7 +117,7 @@ static void two_operands(struct select *s, unsigned opcode, unsigned ext, const 
         }
         return;
     }
-    if (is_high(src) && high_has_name(s, src, dst)) {
+    if (select_is_high(src) && high_has_name(s, src, dst)) {
         if (dst == IR_MEM) {
             emit_op(e, 0, opcode, 1, 7, rm_of(s, dst), false);
         } else {
@@ -342,12 +126,12 @@ static void two_operands(struct select *s, unsigned opcode, unsigned ext, const 
         }
         return;
     }
-    if (is_high(src)) {
+    if (select_is_high(src)) {
         fetch_high(s, src);
         src = IR_T1;
         src_reg = PLAN_T1;
     }
-    if (is_high(dst)) {
+    if (select_is_high(dst)) {
         if (src == IR_MEM) {
             emit_movzx(e, PLAN_T1, 1, rm_of(s, src));
             src = IR_T1;
@@ -399,7 +183,7 @@ static void one_operand(struct select *s, unsigned opcode, unsigned ext, unsigne
 
     if (ref == IR_AH) {
         emit_op(e, 0, opcode, 1, ext, (struct rm){.reg = 7, .high = 1}, false);
-    } else if (is_high(ref)) {
+    } else if (select_is_high(ref)) {
         emit_rorx(e, plan_reg[ref], plan_reg[ref], 8);
         emit_op(e, 0, opcode, 1, ext, RM_REG(plan_reg[ref]), false);
         emit_rorx(e, plan_reg[ref], plan_reg[ref], 24);
@@ -414,7 +198,7 @@ static void select_shift(struct select *s, const struct ir_op *op, unsigned ext)
 
     if (op->src == IR_IMM) {
         one_operand(s, 0xc0, ext, op->dst, op->width);
-        if (is_high(op->dst) && op->dst != IR_AH) { /* the count belongs before the rotation back */
+        if (select_is_high(op->dst) && op->dst != IR_AH) { /* the count belongs before the rotation back */
             e->at -= 6;
             emit8(e, op->imm);
             emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 24);
@@ -474,7 +258,7 @@ static void select_extend(struct select *s, const struct ir_op *op, bool is_sign
         emit_mov_load(e, op->width, dst, rm_of(s, op->src));
         return;
     }
-    if (is_high(op->src)) {
+    if (select_is_high(op->src)) {
         if (op->src == IR_AH && dst < 8) {
             src = (struct rm){.reg = 7, .high = 1};
             emit_op(e, 0, opcode, op->width, dst, src, false);
@@ -503,7 +287,7 @@ static void select_multiply(struct select *s, const struct ir_op *op, unsigned e
     struct emit *e = &s->e;
     struct rm src;
 
-    if (is_high(op->src)) {
+    if (select_is_high(op->src)) {
         fetch_high(s, op->src);
         src = RM_REG(PLAN_T1);
     } else {
@@ -574,7 +358,7 @@ static void select_xchg(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
-    if (!is_high(op->dst) && !is_high(op->src)) {
+    if (!select_is_high(op->dst) && !select_is_high(op->src)) {
         emit_op(e, 0, op->width == 1 ? 0x86 : 0x87, op->width, plan_reg[op->src], rm_of(s, op->dst), op->width == 1);
         return;
     }
@@ -588,16 +372,16 @@ static void select_xchg(struct select *s, const struct ir_op *op)
     /* A host register may hold both; so through the low bytes of RAX and R12. */
     const unsigned ref[2] = {op->dst, op->src}, value[2] = {RAX, PLAN_T1};
     for (unsigned i = 0; i < 2; i++) {
-        if (is_high(ref[i]))
+        if (select_is_high(ref[i]))
             emit_rorx(e, value[i], plan_reg[ref[i]], 8);
         else
             emit_mov(e, 4, value[i], plan_reg[ref[i]]);
     }
     for (unsigned i = 0; i < 2; i++) {
-        if (is_high(ref[i]))
+        if (select_is_high(ref[i]))
             emit_rorx(e, plan_reg[ref[i]], plan_reg[ref[i]], 8);
         emit_mov(e, 1, plan_reg[ref[i]], value[1 - i]);
-        if (is_high(ref[i]))
+        if (select_is_high(ref[i]))
             emit_rorx(e, plan_reg[ref[i]], plan_reg[ref[i]], 24);
     }
 }
@@ -606,7 +390,7 @@ static void select_setcc(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
-    if (is_high(op->dst)) {
+    if (select_is_high(op->dst)) {
         emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 8);
         emit_op(e, 0, 0x0f90 | op->arg, 1, 0, RM_REG(plan_reg[op->dst]), false);
         emit_rorx(e, plan_reg[op->dst], plan_reg[op->dst], 24);
@@ -925,7 +709,7 @@ static void select_count(struct select *s)
         emit_patch32(over, e->at);
     }
     emit_mov_store(e, 8, STATE(translated.counter_spare), RCX);
-    count_up(e, 1);
+    select_count_up(e, 1);
     emit_mov_load(e, 8, RCX, STATE(translated.counter_spare));
 }
 
@@ -937,13 +721,13 @@ static void select_before_loop(struct select *s)
     select_units_loaded(s, s->survey.sse, s->survey.x87);
     for (unsigned i = 0; i < s->survey.n_groups; i++)
         if (s->survey.group[i].hoisted && s->survey.group[i].place != PLACE_NONE) {
-            islands_within_reach(s, map);
+            select_within_reach(s, map);
             select_hoisted_group(s, i);
         }
     if (s->n_islands) { /* none of them in the loop's way */
         uint8_t *over;
 
-        islands_within_reach(s, &any);
+        select_within_reach(s, &any);
         over = emit_jmp8(&s->e);
         select_islands(s);
         emit_patch8(over, s->e.at);
@@ -977,7 +761,7 @@ uint8_t *x64_select(struct x64_job *job)
 
         if (s.e.at + OP_ROOM + 80 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
-        islands_within_reach(&s, op);
+        select_within_reach(&s, op);
         while (insn < op->insn) {
             job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
             if (job->counts && insn < ir->n_insns)
@@ -998,7 +782,7 @@ uint8_t *x64_select(struct x64_job *job)
         const struct ir_op on = {
             .opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns], .dst = IR_NONE};
 
-        islands_within_reach(&s, &on);
+        select_within_reach(&s, &on);
         select_exit(&s, &on);
     }
     select_islands(&s);

@@ -68,6 +68,14 @@ void select_units_loaded(struct select *s, bool sse, bool x87);
 bool select_uses_t1(const struct ir_op *op);
 /* Has the row an operand with one of these letters? */
 bool select_has_letter(const struct isa_row *row, unsigned first, unsigned last);
+/* Makes room for `op`: lays the pending islands out, in the way if need be, if they would come out of reach. */
+void select_within_reach(struct select *s, const struct ir_op *op);
+/* The code of those that were laid out as jumps, behind the block. */
+void select_far_islands(struct select *s);
+/* translated.counted += by. Spoils RCX. */
+void select_count_up(struct emit *e, int by);
+/* AH, CH, DH or BH? */
+bool select_is_high(unsigned ref);
 /* Lays the pending islands out here: after an unconditional jump, or jumped over. */
 void select_islands(struct select *s);
 /* Before the first operation: is the page behind the block's still the one it was translated from? */

@@ -6,7 +6,8 @@
  * leads: it finds the host address of the group's lowest byte, and proves that all of the group lies in one page. The
  * others are then plain host accesses at a constant distance, until C code runs that may change what is mapped.
  *
- * A block that jumps back to its own start is a loop. A group whose registers it never changes is found before the loop.
+ * A block that jumps back to its own start is a loop. A group whose registers it never changes is found before the
+ * loop.
  */
 #ifndef BACKEND_X86_64_SURVEY_H
 #define BACKEND_X86_64_SURVEY_H
@@ -14,17 +15,18 @@
 #include "backend/x86_64/x64.h"
 #include "softmmu/flat.h"
 
-#define SURVEY_SPAN   FLAT_GROUP_PART_BYTES
-#define SURVEY_GROUPS 12u
+#define SURVEY_SPAN     FLAT_GROUP_PART_BYTES
+#define SURVEY_GROUPS   12u
 #define SURVEY_NO_VALUE UINT16_MAX
-#define SURVEY_SLOTS  6u
+#define SURVEY_SLOTS    6u
 
 /* Where a group's host address is kept between its accesses. */
 enum survey_place { PLACE_NONE, PLACE_R12, PLACE_R13, PLACE_SLOT };
 
 struct access_group {
-    uint32_t low, high;   /* first byte and the one behind the last, as displacements from the registers of the key */
-    uint16_t base, index; /* values, not registers: those below 8 are what register had at the start; or SURVEY_NO_VALUE */
+    uint32_t low, high; /* first byte and the one behind the last, as displacements from the registers of the key */
+    uint16_t base,
+        index; /* values, not registers: those below 8 are what register had at the start; or SURVEY_NO_VALUE */
     uint8_t scale;
     uint8_t n;
     uint8_t first_insn, last_insn; /* its place is taken from here to there */
@@ -45,9 +47,9 @@ struct survey {
     uint8_t offset[IR_MAX_OPS];   /* MAPs in a group: distance from its lowest byte */
     struct access_group group[SURVEY_GROUPS];
     unsigned n_groups;
-    uint8_t flat_seg;  /* some segment that groups use; all of them are flat */
-    bool loops;        /* the block's last jump leads to its start, and may do so directly */
-    bool sse, x87;     /* it has instructions of that unit */
+    uint8_t flat_seg; /* some segment that groups use; all of them are flat */
+    bool loops;       /* the block's last jump leads to its start, and may do so directly */
+    bool sse, x87;    /* it has instructions of that unit */
 };
 
 /* Fills *out for the block of `job`. */
