@@ -257,6 +257,7 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
     if (in->rep && !t->lockstep) { /* so that next time the host's string instructions find their pages */
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
+        flat_fill(&cpu->mmu, target, 1, false, cpu->view); /* CMPS, SCAS */
     }
     if (goes_on && !site.crosses && flushes == t->count.flushes && block->alive &&
         goes_on_behind(t, block, in, site.kind, had_x87)) {

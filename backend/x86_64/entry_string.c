@@ -1,8 +1,10 @@
 /*
- * REP MOVS and REP STOS that stay within one page on either side, by the host's own string instructions. Everything
- * else is the interpreter's, which goes page by page. Segments are flat, addresses 32 bits wide, DF is clear.
+ * Repeated strings by the host's own string instructions, within one page on either side. Segments are flat, addresses
+ * 32 bits wide, DF is clear.
  *
- * Called by blocks. RCX tells whether it was done; flags and all other guest state are as before if not.
+ * Called by blocks. RCX tells whether it was done; the interpreter does what is left if not, and the flags are as
+ * before. REP MOVS and STOS are done as a whole or not at all; CMPS and SCAS as far as the page reaches, since their
+ * count is often just large (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were).
  */
 #include "backend/x86_64/plan.h"
 #include "backend/x86_64/x64.h"
@@ -89,6 +91,94 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     return e->at;
 }
 
+/* RAX = how many elements lie between `linear` and its page's end, as far as that is less than RAX; clobbers RCX. Adds
+ * the page's addend to `linear` in `to`. */
+static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned shift)
+{
+    struct emit *e = &r->e;
+    uint8_t *enough;
+
+    emit_mov(e, 4, RCX, linear);
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false);  /* not ecx */
+    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false);  /* and ecx, 0xfff: bytes behind this one */
+    emit32(e, PHYS_PAGE_SIZE - 1);
+    emit_op(e, 0, 0x83, 4, 0, RM_REG(RCX), false);  /* add ecx, 1 */
+    emit8(e, 1);
+    emit_op(e, 0, 0xc1, 4, 5, RM_REG(RCX), false);  /* shr ecx, shift */
+    emit8(e, shift);
+    emit_op(e, 0, 0x39, 4, RCX, RM_REG(RAX), false); /* cmp eax, ecx */
+    enough = emit_jcc8(e, 6);
+    emit_mov(e, 4, RAX, RCX);
+    emit_patch8(enough, e->at);
+    emit_shrx(e, RCX, linear, PLAN_STATE);
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_READ1));
+    emit_op(e, 0, 0x85, 8, RCX, RM_REG(RCX), false); /* test */
+    slow_if(r, 4);
+    if (to != HOST_REG_NONE)
+        emit_lea(e, 8, to, RM_SIB(RCX, linear, 0, 0));
+}
+
+/* REPE or REPNE, CMPS or SCAS. */
+static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, bool while_equal)
+{
+    struct routine r = {.e = {code}};
+    struct emit *e = &r.e;
+    const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
+    uint8_t *stopped, *counted, *found;
+
+    emit_flags_to_rax(e);
+    emit_mov(e, 4, PLAN_T1, RAX);
+    emit_mov(e, 4, RAX, ecx);
+    if (is_cmps)
+        find_run(&r, HOST_REG_NONE, esi, shift);
+    find_run(&r, RDX, edi, shift);
+    emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
+    slow_if(&r, 4);
+    /* The host wants RSI, RDI, RCX and RAX, the first two of which are the guest's ECX and EDX. */
+    emit8(e, 0x57); /* push rdi */
+    emit8(e, 0x56); /* push rsi */
+    emit_mov(e, 8, RDI, RDX);
+    if (is_cmps) {
+        emit_shrx(e, RCX, esi, PLAN_STATE);
+        emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_READ1));
+        emit_lea(e, 8, RSI, RM_SIB(RCX, esi, 0, 0));
+    }
+    emit_mov(e, 4, RCX, RAX);
+    emit_mov(e, 4, RDX, RAX);
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+    if (shift == 1)
+        emit8(e, 0x66);
+    emit8(e, while_equal ? 0xf3 : 0xf2);
+    emit8(e, (is_cmps ? 0xa6 : 0xae) | (shift != 0));
+    emit8(e, 0x5e); /* pop rsi */
+    emit8(e, 0x5f); /* pop rdi */
+    /* No flag changes from here on. RDX = how many were done. */
+    emit_mov(e, 4, RAX, RCX);
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RAX), false);
+    emit_lea(e, 4, RDX, RM_SIB(RDX, RAX, 0, 1));
+    if (is_cmps)
+        emit_lea(e, 4, esi, RM_SIB(esi, RDX, shift, 0));
+    emit_lea(e, 4, edi, RM_SIB(edi, RDX, shift, 0));
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RDX), false);
+    emit_lea(e, 4, ecx, RM_SIB(ecx, RDX, 0, 1));
+    stopped = emit_jrcxz(e); /* else a comparison ended it */
+    uint8_t *const done = e->at;
+    emit_mov_imm32(e, RCX, 1);
+    emit8(e, 0xc3);
+    emit_patch8(stopped, e->at);
+    found = emit_jcc8(e, while_equal ? 5 : 4);
+    emit_patch8(found, done);
+    emit_mov(e, 4, RCX, ecx);
+    counted = emit_jrcxz(e);
+    emit_patch8(counted, done);
+    for (unsigned i = 0; i < r.n; i++)
+        emit_patch32(r.to_slow[i], e->at);
+    put_back_flags(e);
+    emit_mov_imm32(e, RCX, 0);
+    emit8(e, 0xc3);
+    return e->at;
+}
+
 uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out)
 {
     _Static_assert(IR_ECX == 1 && WIDTH_8 == 0 && WIDTH_32 == 2, "plan_reg[IR_ECX] is RSI; widths are shifts");
@@ -98,6 +188,12 @@ uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out)
         code = emit_routine(code, shift, true);
         out->rep_stos[shift] = code;
         code = emit_routine(code, shift, false);
+        for (unsigned while_equal = 0; while_equal < 2; while_equal++) {
+            out->rep_cmps[while_equal][shift] = code;
+            code = emit_comparison(code, shift, true, while_equal);
+            out->rep_scas[while_equal][shift] = code;
+            code = emit_comparison(code, shift, false, while_equal);
+        }
     }
     return code;
 }

@@ -443,7 +443,7 @@ static void select_eflags(struct select *s, const struct ir_op *op)
     emit_mov(e, 4, plan_reg[op->dst], RCX);
 }
 
-/* REP MOVS and REP STOS first try to do without the interpreter. */
+/* Repeated strings first try to do without the interpreter. */
 static const uint8_t *string_routine(const struct select *s, const struct insn *in)
 {
     const struct x86_mode *mode = s->job->mode;
@@ -455,9 +455,18 @@ static const uint8_t *string_routine(const struct select *s, const struct insn *
     row = &isa_table[in->row];
     if (row->map != MAP_1B)
         return NULL;
-    if ((row->opcode & 0xfe) == 0xa4 && mode->seg[in->seg] == SEG_CLASS_FLAT)
-        return s->job->entry->rep_movs[in->width];
-    return (row->opcode & 0xfe) == 0xaa ? s->job->entry->rep_stos[in->width] : NULL;
+    switch (row->opcode & 0xfe) {
+    case 0xa4: /* MOVS */
+        return mode->seg[in->seg] == SEG_CLASS_FLAT ? s->job->entry->rep_movs[in->width] : NULL;
+    case 0xa6: /* CMPS */
+        return mode->seg[in->seg] == SEG_CLASS_FLAT ? s->job->entry->rep_cmps[in->rep == REP_REP][in->width] : NULL;
+    case 0xaa: /* STOS */
+        return s->job->entry->rep_stos[in->width];
+    case 0xae: /* SCAS */
+        return s->job->entry->rep_scas[in->rep == REP_REP][in->width];
+    default:
+        return NULL;
+    }
 }
 
 static void select_callout(struct select *s, const struct ir_op *op)

@@ -25,8 +25,9 @@ struct x64_entry {
     uint8_t *lookup; /* EDX: EIP to go on at */
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
     uint8_t *settle_x87;          /* called: x64_settle_x87_pointers(). Spoils RCX and RDX */
-    uint8_t *rep_movs[3],
-        *rep_stos[3]; /* called, by enum interp_width: RCX is 0 if nothing was done (entry_string.c) */
+    /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The latter two by
+     * REPNE, REPE first. */
+    uint8_t *rep_movs[3], *rep_stos[3], *rep_cmps[2][3], *rep_scas[2][3];
     uint8_t *leave;   /* EDX: EIP; back to the run loop */
     uint8_t *done;    /* all state is in struct cpu: back to the run loop */
     uint8_t *enter;   /* C function: void (struct cpu *, const void *exec_code) */
@@ -35,7 +36,7 @@ struct x64_entry {
 uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
 /* Its part for repeated strings. */
 uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
-#define X64_ENTRY_BYTES 4096u
+#define X64_ENTRY_BYTES 8192u
 
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
 enum x64_site_kind { X64_SITE_MAP, X64_SITE_GROUP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
