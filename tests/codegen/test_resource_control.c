@@ -56,8 +56,9 @@ static const unsigned integer_ids[] = {
 
 /* Beside these, the trampolines save what C code wants saved. */
 static const unsigned trampoline_ids[] = {
-    X86_INS_PUSH,  X86_INS_POP,   X86_INS_RET,   X86_INS_MOVAPS, X86_INS_MOVUPS, /* and move strings */
-    X86_INS_MOVSB, X86_INS_MOVSW, X86_INS_MOVSD, X86_INS_STOSB,  X86_INS_STOSW,  X86_INS_STOSD};
+    X86_INS_PUSH,  X86_INS_POP,   X86_INS_RET,   X86_INS_MOVAPS, X86_INS_MOVUPS, /* and move and compare strings */
+    X86_INS_MOVSB, X86_INS_MOVSW, X86_INS_MOVSD, X86_INS_STOSB,  X86_INS_STOSW,  X86_INS_STOSD,
+    X86_INS_CMPSB, X86_INS_CMPSW, X86_INS_CMPSD, X86_INS_SCASB,  X86_INS_SCASW,  X86_INS_SCASD};
 
 /* Of the x87, MMX and SSE units, a block may hold the guest's own instruction and what Capstone's groups have, but none
  * of these. */
@@ -212,8 +213,7 @@ static bool is_routine(const struct x64_entry *entry, uint64_t to)
     for (unsigned width = 0; width < WIDTHS; width++)
         if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width])
             return true;
-    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 ||
-           to == (uintptr_t)entry->settle_x87;
+    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87;
 }
 
 /* Looks through [code, code + len): instructions, and branches that lead to one of them or to a trampoline. */
