@@ -211,7 +211,9 @@ static bool is_branch(const cs_insn *insn)
 static bool is_routine(const struct x64_entry *entry, uint64_t to)
 {
     for (unsigned width = 0; width < WIDTHS; width++)
-        if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width])
+        if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width] ||
+            to == (uintptr_t)entry->rep_cmps[0][width] || to == (uintptr_t)entry->rep_cmps[1][width] ||
+            to == (uintptr_t)entry->rep_scas[0][width] || to == (uintptr_t)entry->rep_scas[1][width])
             return true;
     return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87;
 }
