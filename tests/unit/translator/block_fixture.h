@@ -65,4 +65,77 @@ static inline uint32_t put(struct machine *m, uint32_t at, const uint8_t *bytes,
 #define PUT(m, at, ...) put((m), (at), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 #define LE32(x)         (uint8_t)(x), (uint8_t)((x) >> 8), (uint8_t)((x) >> 16), (uint8_t)((uint32_t)(x) >> 24)
 
+/* ---- interrupts from outside ---- */
+
+/* For board.poll. */
+static inline void raise_interrupt(void *opaque)
+{
+    cpu_set_intr(((struct machine *)opaque)->cpu, true);
+}
+
+/* A thread that has the board polled after some time, when the guest is in its loop. */
+static inline void *event_from_outside(void *opaque)
+{
+    usleep(20000);
+    cpu_set_event(((struct machine *)opaque)->cpu, CPU_EVENT_POLL);
+    return NULL;
+}
+
+/* ---- tests that each engine runs ---- */
+
+struct engine_test {
+    const char *name;
+    CMUnitTestFunction test;
+};
+#define TEST(name)                                                                                                     \
+    {                                                                                                                  \
+#name, name                                                                                                    \
+    }
+
+/* Before each test: flat 32-bit code at CPL 0. */
+static inline int setup_engine(void **state)
+{
+    const struct variant *v = *state;
+
+    alarm(TEST_SECONDS);
+    if (machine_create(state) != 0)
+        return -1;
+    enter_protected(*state, 0);
+    return attach(*state, &v->options);
+}
+
+static inline int teardown_engine(void **state)
+{
+    alarm(0);
+    translator_destroy(((struct machine *)*state)->cpu);
+    return machine_destroy(state);
+}
+
+/* Runs tests[] with every engine that this host has. Returns what main() returns. */
+static inline int run_by_each_engine(const char *group, const struct engine_test *tests, size_t n_tests)
+{
+    enum { NAME_ROOM = 160 };
+    struct CMUnitTest *all = calloc(VARIANTS * n_tests, sizeof *all);
+    char(*name)[NAME_ROOM] = calloc(VARIANTS * n_tests, sizeof *name);
+    const bool has_jit = !translator_missing_feature();
+    size_t n = 0;
+    int failed;
+
+    if (!all || !name)
+        abort();
+    for (unsigned v = 0; v < VARIANTS; v++)
+        for (size_t i = 0; i < n_tests; i++) {
+            if (variants[v].options.accel == ACCEL_JIT && !has_jit)
+                continue;
+            snprintf(name[n], NAME_ROOM, "%s: %s", variants[v].name, tests[i].name);
+            all[n] = (struct CMUnitTest){name[n], tests[i].test, setup_engine, teardown_engine,
+                                         (void *)(uintptr_t)&variants[v]};
+            n++;
+        }
+    failed = _cmocka_run_group_tests(group, all, n, NULL, NULL);
+    free(name);
+    free(all);
+    return failed;
+}
+
 #endif

@@ -32,6 +32,14 @@ static bool compare(const struct machine *m, const struct machine *reference, st
     COMPARE("cr2", cr2);
     for (unsigned i = 0; i < 8; i++)
         COMPARE(gpr_name[i], gpr[i]);
+    for (unsigned i = 0; i < SREGS; i++) {
+        COMPARE("selector", seg[i].selector);
+        COMPARE("segment base", seg[i].base);
+        COMPARE("segment limit", seg[i].limit);
+        COMPARE("segment rights", seg[i].ar);
+        COMPARE("segment's end for reads", seg[i].fast_read_end);
+        COMPARE("segment's end for writes", seg[i].fast_write_end);
+    }
     for (unsigned i = 0; i < 8; i++) {
         COMPARE("xmm", fpu.xmm[i].q[0]);
         COMPARE("xmm, high", fpu.xmm[i].q[1]);

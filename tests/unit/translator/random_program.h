@@ -1,8 +1,8 @@
 /*
  * Random programs for the engines' tests: the scenes that they run in, and what they consist of.
  *
- * A program is one straight piece, or several of the shapes of random_shapes.h behind each other in random order. Where
- * an instruction leaves flags undefined a CMP follows.
+ * A program is one straight piece, or several of the shapes of random_shapes.h behind each other in random order; in
+ * straight pieces are the sequences of random_sys.h as well. Where an instruction leaves flags undefined a CMP follows.
  */
 #ifndef TESTS_UNIT_TRANSLATOR_RANDOM_PROGRAM_H
 #define TESTS_UNIT_TRANSLATOR_RANDOM_PROGRAM_H
@@ -30,7 +30,7 @@ static uint32_t below(struct rng *r, uint32_t n)
 
 /* ---- modes ---- */
 
-enum code_kind { FLAT_32, BASED_32, SHORT_32, CODE_16, V86_16, CODE_KINDS };
+enum code_kind { FLAT_32, BASED_32, SHORT_32, CODE_16, V86_16, REAL_16, CODE_KINDS };
 
 struct scene {
     enum code_kind code;
@@ -39,6 +39,7 @@ struct scene {
     bool modifies_itself; /* through GS */
     unsigned data[4], stack;
     uint32_t offset; /* of the program from CODE */
+    uint32_t shift;  /* what the bases of short segments differ by from run to run */
 };
 
 enum { FIRST_KIND = 0x80 };
@@ -99,24 +100,53 @@ static void protect_pages(struct machine *m, const struct scene *s)
     cpu_derive_paging(m->cpu);
 }
 
+static bool is_code32(const struct scene *s)
+{
+    return s->code < CODE_16;
+}
+static bool is_real_or_v86(const struct scene *s)
+{
+    return s->code == V86_16 || s->code == REAL_16;
+}
+
+/* In real mode there are no pages: what modifies the code does so where it lies. */
+static void load_real_segments(struct cpu *cpu, const struct scene *s)
+{
+    for (unsigned i = 0; i < 4; i++)
+        segment_load_real(cpu, (unsigned[]){ES, DS, FS, GS}[i], s->data[i] & 1 ? DATA >> 4 : (DATA >> 4) + 0x11);
+    segment_load_real(cpu, SS, DATA >> 4);
+    if (s->modifies_itself)
+        segment_load_real(cpu, GS, (s->code == REAL_16 ? CODE : SELF) >> 4);
+}
+
+static void set_real_scene(struct machine *m, const struct scene *s)
+{
+    enter_real(m);
+    m->cpu->cr4 = CR4_OSFXSR;
+    cpu_derive_paging(m->cpu);
+    for (uint32_t vector = 0; vector < 32; vector++)
+        put32(m, 4 * vector, HANDLER(vector) >> 4 << 16);
+    load_real_segments(m->cpu, s);
+}
+
 static void set_scene(struct machine *m, const struct scene *s)
 {
-    struct cpu *cpu = m->cpu;
     const uint16_t dpl = s->cpl ? DPL3 : 0;
 
+    if (s->code == REAL_16) {
+        set_real_scene(m, s);
+        return;
+    }
     if (s->code == V86_16)
         enter_v86(m, 3);
     else
         enter_protected(m, s->cpl);
     for (unsigned i = 0; i < DATA_KINDS; i++)
-        put_gdt(m, (uint16_t)(FIRST_KIND + 8 * i), data_kinds[i].base, data_kinds[i].limit, data_kinds[i].ar | DPL3);
+        put_gdt(m, (uint16_t)(FIRST_KIND + 8 * i), data_kinds[i].base + (data_kinds[i].base >= DATA ? s->shift : 0),
+                data_kinds[i].limit, data_kinds[i].ar | DPL3);
     protect_pages(m, s);
     if (s->code == V86_16) {
-        for (unsigned i = 0; i < 4; i++)
-            segment_load_real(cpu, (unsigned[]){ES, DS, FS, GS}[i], s->data[i] & 1 ? DATA >> 4 : (DATA >> 4) + 0x11);
-        segment_load_real(cpu, SS, DATA >> 4);
-        if (s->modifies_itself)
-            segment_load_real(cpu, GS, SELF >> 4);
+        load_real_segments(m->cpu, s);
         return;
     }
     if (s->code != FLAT_32) {
@@ -126,17 +156,13 @@ static void set_scene(struct machine *m, const struct scene *s)
     }
     for (unsigned i = 0; i < 4; i++)
         load(m, (unsigned[]){ES, DS, FS, GS}[i], s->data[i]);
-    if (s->modifies_itself) {
+    if (s->modifies_itself) { /* and no other register comes to it */
         put_gdt(m, selector_of(DATA_KINDS), SELF, SELF_BYTES - 1, TEST_DATA | DPL3);
         load_segment(m, GS, selector_of(DATA_KINDS));
+        put_gdt(m, selector_of(DATA_KINDS), 0, 0, 0);
     }
     if (s->cpl)
         load(m, SS, s->stack);
-}
-
-static bool is_code32(const struct scene *s)
-{
-    return s->code < CODE_16;
 }
 
 static void choose_scene(struct rng *r, struct scene *s)
@@ -144,7 +170,7 @@ static void choose_scene(struct rng *r, struct scene *s)
     static const unsigned stacks[] = {0, 0, 3, STACK_16, 5, 9};
 
     s->code = below(r, 3) ? below(r, CODE_KINDS) : FLAT_32;
-    s->cpl = s->code == V86_16 ? 3 : below(r, 3) ? 3 : 0;
+    s->cpl = s->code == REAL_16 ? 0 : s->code == V86_16 ? 3 : below(r, 3) ? 3 : 0;
     s->small = below(r, 2);
     for (unsigned i = 0; i < 4; i++)
         s->data[i] = s->small ? 3 + below(r, DATA_KINDS - 3 + 1) : below(r, 3) ? 0 : below(r, DATA_KINDS + 1);
@@ -153,11 +179,18 @@ static void choose_scene(struct rng *r, struct scene *s)
     s->stack = stacks[below(r, sizeof stacks / sizeof stacks[0])];
     s->modifies_itself = below(r, 6) == 0;
     s->offset = below(r, 4) ? below(r, 0x1000) : 0xf80 + below(r, 0x80);
+    s->shift = 0;
 }
 
 /* ---- programs ---- */
 
 static const uint16_t opcodes[] = {
+    0x06,
+    0x0e,
+    0x16,
+    0x1e,
+    0x8c,
+    0x9c,
     0x00,
     0x01,
     0x02,
@@ -280,6 +313,8 @@ static const uint16_t opcodes[] = {
     0xde,
     0xdf,
     /* 0F xx */
+    0x1a0,
+    0x1a8,
     0x140,
     0x144,
     0x147,
@@ -402,6 +437,14 @@ static unsigned put_wished_operand(const struct wish *wish, uint8_t modrm, uint8
     return n;
 }
 
+static bool pushes_segment(const struct insn *in)
+{
+    const uint8_t opcode = in->opcode;
+
+    return isa_table[in->row].map == MAP_1B ? opcode == 0x06 || opcode == 0x0e || opcode == 0x16 || opcode == 0x1e
+                                            : opcode == 0xa0 || opcode == 0xa8;
+}
+
 /* May the instruction write the register? Says yes too often. */
 static bool may_touch(const struct insn *in, unsigned reg)
 {
@@ -410,6 +453,8 @@ static bool may_touch(const struct insn *in, unsigned reg)
 
     if ((in->reg & mask) == (reg & mask) || (!in->is_mem && (in->rm & mask) == (reg & mask)))
         return true;
+    if (pushes_segment(in))
+        return reg == ESP;
     if (isa_table[in->row].map != MAP_1B)
         return reg != ECX && opcode == 0xc7; /* CMPXCHG8B; here and below implied registers */
     if (opcode >= 0xa4 && opcode <= 0xaf && opcode != 0xa8 && opcode != 0xa9)
@@ -426,6 +471,8 @@ static bool touches_memory_by_itself(const struct insn *in)
 {
     const uint8_t opcode = in->opcode;
 
+    if (pushes_segment(in))
+        return true;
     return isa_table[in->row].map == MAP_1B &&
            ((opcode >= 0xa0 && opcode <= 0xaf && opcode != 0xa8 && opcode != 0xa9) || opcode == 0xd7 ||
             may_touch(in, ESP));
@@ -462,6 +509,8 @@ static unsigned choose_insn(struct rng *r, const struct scene *s, const struct w
                 continue;
             out[n++] = prefix;
         }
+        if (s->code == REAL_16 && memchr(out, 0x2e, n)) /* nothing keeps stores from the vectors and from the code */
+            continue;
         if (wish->has_base && !code32)
             out[n++] = 0x67;
         if (opcode & 0x100)
@@ -474,6 +523,7 @@ static unsigned choose_insn(struct rng *r, const struct scene *s, const struct w
             n += put_wished_operand(wish, choose_modrm(r, opcode, code32), out + n);
             if (below(r, 2))
                 out[n++] = (uint8_t)rnd(r);
+            memcpy(out + n, &offset, 4); /* an immediate */
         } else {
             out[n++] = choose_modrm(r, opcode, code32);
             if (below(r, 2))
@@ -535,28 +585,6 @@ static unsigned choose_defined(struct rng *r, const struct scene *s, const struc
 
     if (in.row == ISA_ROW_UD || isa_table[in.row].flags_undefined)
         n += choose_compare(r, s, out + n);
-    return n;
-}
-
-/* Instructions one after the other, and jumps over one of them. */
-static unsigned choose_straight(struct rng *r, const struct scene *s, unsigned insns, uint8_t *out, uint32_t features)
-{
-    static const struct wish any = {0};
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < insns; i++) {
-        uint8_t *jump = NULL;
-
-        if (below(r, 6) == 0) { /* Jcc, LOOP or JCXZ over the next one */
-            out[n++] = (uint8_t)(below(r, 4) ? 0x70 + below(r, 16) : below(r, 2) ? 0xe2 : 0xe3);
-            jump = &out[n++];
-        }
-        if (below(r, 10) == 0)
-            n += choose_repeated(r, s, out + n);
-        n += choose_defined(r, s, &any, out + n, features);
-        if (jump)
-            *jump = (uint8_t)(out + n - (jump + 1));
-    }
     return n;
 }
 

@@ -9,10 +9,11 @@
 #ifndef TESTS_UNIT_TRANSLATOR_RANDOM_SHAPES_H
 #define TESTS_UNIT_TRANSLATOR_RANDOM_SHAPES_H
 
-#include "tests/unit/translator/random_program.h"
+#include "tests/unit/translator/random_sys.h"
 
-enum { PIECE_ROOM = 640, PIECES_MAX = 4, LINK_ROOM = 16 };
+enum { PIECE_ROOM = 640, PIECES_MAX = 4, LINK_ROOM = 16, STRAIGHT_MAX = 24, STEP_ROOM = 64, FAR_JUMP = 5 };
 _Static_assert(PIECES_MAX *(PIECE_ROOM + LINK_ROOM) + LINK_ROOM <= MAX_PROGRAM, "every program has room");
+_Static_assert(STRAIGHT_MAX *STEP_ROOM + FAR_JUMP + 1 <= MAX_PROGRAM, "so has a straight one");
 _Static_assert(0x1000 + MAX_PROGRAM <= SELF_BYTES, "programs lie within what modifies them");
 
 /* EIP of the program's first byte. */
@@ -54,7 +55,7 @@ static void put_size32(struct piece *p)
 /* Are the stack and the data apart, so that a return address is safe? */
 static bool has_own_stack(const struct scene *s)
 {
-    return s->code != V86_16 && (!s->cpl || s->stack == 0);
+    return !is_real_or_v86(s) && (!s->cpl || s->stack == 0);
 }
 
 static bool has_room(const struct piece *p, unsigned bytes)
@@ -354,9 +355,50 @@ static void put_self_modification(struct piece *p, unsigned at)
     }
 }
 
-static void put_straight(struct piece *p)
+/*
+ * Instructions one after the other, and jumps over one of them or one of the sequences of random_sys.h; `room` bytes at
+ * most. `at`: of the first one in the program. Says in *leaves_cs whether far transfers are among them.
+ */
+static unsigned choose_straight(struct rng *r, const struct scene *s, unsigned insns, unsigned at, unsigned room,
+                                uint8_t *out, uint32_t features, bool *leaves_cs)
 {
-    p->n += choose_straight(p->r, p->s, 1 + below(p->r, 12), p->bytes + p->n, p->features);
+    static const struct wish any = {0};
+    unsigned n = 0;
+
+    *leaves_cs = false;
+    for (unsigned i = 0; i < insns && n + STEP_ROOM <= room; i++) {
+        uint8_t *jump = NULL;
+
+        if (below(r, 6) == 0) { /* Jcc, LOOP or JCXZ over the next one */
+            out[n++] = (uint8_t)(below(r, 4) ? 0x70 + below(r, 16) : below(r, 2) ? 0xe2 : 0xe3);
+            jump = &out[n++];
+        }
+        if (below(r, 10) == 0)
+            n += choose_repeated(r, s, out + n);
+        if (below(r, 6) == 0)
+            n += choose_segment_load(r, s, out + n);
+        if (below(r, 16) == 0)
+            n += choose_flags(r, s, out + n);
+        if (below(r, 8) == 0 && is_real_or_v86(s)) {
+            n += choose_far(r, s, out + n, CODE + s->offset + at + n);
+            *leaves_cs = true;
+        }
+        n += choose_defined(r, s, &any, out + n, features);
+        if (jump)
+            *jump = (uint8_t)(out + n - (jump + 1));
+    }
+    return n;
+}
+
+/* Ends in the code segment that it begins in: from piece to piece lead near jumps to offsets. */
+static void put_straight(struct piece *p, unsigned at)
+{
+    bool leaves_cs;
+
+    p->n += choose_straight(p->r, p->s, 1 + below(p->r, 12), at + p->n, PIECE_ROOM - FAR_JUMP - p->n, p->bytes + p->n,
+                            p->features, &leaves_cs);
+    if (leaves_cs)
+        p->n += put_far_jump(p->bytes + p->n, CODE + p->s->offset + at + p->n, 0);
 }
 
 static void choose_piece(struct piece *p, unsigned at)
@@ -383,7 +425,7 @@ static void choose_piece(struct piece *p, unsigned at)
             put_self_modification(p, at);
             break;
         default:
-            put_straight(p);
+            put_straight(p, at);
             break;
         }
     } while (below(r, 2) && p->n < 220);
@@ -437,7 +479,9 @@ static unsigned choose_program(struct rng *r, const struct scene *s, uint8_t *ou
     unsigned order[PIECES_MAX], start[PIECES_MAX], link[PIECES_MAX], pieces, n = 0;
 
     if (below(r, 3) == 0) {
-        n = choose_straight(r, s, 1 + below(r, 24), out, features);
+        bool leaves_cs;
+
+        n = choose_straight(r, s, 1 + below(r, STRAIGHT_MAX), 0, MAX_PROGRAM - 1, out, features, &leaves_cs);
         out[n++] = 0xf4;
         return n;
     }

@@ -6,24 +6,6 @@
 
 #include <pthread.h>
 
-static int setup(void **state)
-{
-    const struct variant *v = *state;
-
-    alarm(TEST_SECONDS);
-    if (machine_create(state) != 0)
-        return -1;
-    enter_protected(*state, 0);
-    return attach(*state, &v->options);
-}
-
-static int teardown(void **state)
-{
-    alarm(0);
-    translator_destroy(((struct machine *)*state)->cpu);
-    return machine_destroy(state);
-}
-
 /* Instructions, 32-bit code. */
 #define MOV_EAX(value)           0xb8, LE32(value)
 #define MOV_ECX(value)           0xb9, LE32(value)
@@ -736,17 +718,6 @@ static void a_pending_interrupt_comes_one_instruction_after_sti(void **state)
     }
 }
 
-static void raise_interrupt(void *opaque)
-{
-    cpu_set_intr(((struct machine *)opaque)->cpu, true);
-}
-static void *event_from_outside(void *opaque)
-{
-    usleep(20000);
-    cpu_set_event(((struct machine *)opaque)->cpu, CPU_EVENT_POLL);
-    return NULL;
-}
-
 /* Chains that never end by themselves: within a page, across pages, through a register, through calls. */
 static void an_event_ends_an_endless_chain(void **state)
 {
@@ -852,14 +823,7 @@ static void code_that_changes_at_random_runs_as_it_does_interpreted(void **state
 
 /* ---- the table ---- */
 
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-static const struct {
-    const char *name;
-    CMUnitTestFunction test;
-} tests[] = {
+static const struct engine_test tests[] = {
     TEST(a_store_into_the_next_instruction_takes_effect),
     TEST(so_does_one_into_the_opcode),
     TEST(a_push_can_be_the_store),
@@ -899,22 +863,8 @@ static const struct {
     TEST(an_event_ends_an_endless_chain),
     TEST(code_that_changes_at_random_runs_as_it_does_interpreted),
 };
-#define N_TESTS (sizeof tests / sizeof tests[0])
 
 int main(void)
 {
-    static struct CMUnitTest all[VARIANTS * N_TESTS];
-    static char name[VARIANTS * N_TESTS][160];
-    const bool has_jit = !translator_missing_feature();
-    size_t n = 0;
-
-    for (unsigned v = 0; v < VARIANTS; v++)
-        for (unsigned i = 0; i < N_TESTS; i++) {
-            if (variants[v].options.accel == ACCEL_JIT && !has_jit)
-                continue;
-            snprintf(name[n], sizeof name[n], "%s: %s", variants[v].name, tests[i].name);
-            all[n] = (struct CMUnitTest){name[n], tests[i].test, setup, teardown, (void *)(uintptr_t)&variants[v]};
-            n++;
-        }
-    return _cmocka_run_group_tests("blocks", all, n, NULL, NULL);
+    return run_by_each_engine("blocks", tests, sizeof tests / sizeof tests[0]);
 }

@@ -1,8 +1,8 @@
 /*
  * Random programs, each engine against the interpreter: registers, flags, memory and what a fault pushed. Segments of
- * every kind, 16-bit and 32-bit code at CPL 0 and 3 and in V86 mode, pages that are absent, read-only, the
- * supervisor's, or another page under a second address; what the programs consist of is in random_program.h and
- * random_shapes.h.
+ * every kind, 16-bit and 32-bit code at CPL 0 and 3, in V86 mode and in real mode, pages that are absent, read-only,
+ * the supervisor's, or another page under a second address; what the programs consist of is in random_program.h,
+ * random_sys.h and random_shapes.h.
  *
  * MORPH86_BLOCK_CASES sets the number of programs for each engine, MORPH86_BLOCK_INSNS the number of guest instructions
  * that are executed instead, MORPH86_SEED the first program's seed; MORPH86_VERBOSE prints every program before it
@@ -15,7 +15,7 @@
 
 #include "frontend/x86/annotate.h"
 
-enum { DEFAULT_CASES = 3000, RUNS = 2, PATIENCE_MS = 200, MAX_FAULTS = 40 };
+enum { DEFAULT_CASES = 3000, RUNS = 3, PATIENCE_MS = 200, MAX_FAULTS = 40 };
 
 /* ---- comparison ---- */
 
@@ -41,9 +41,13 @@ static void choose_start(struct rng *r, const struct scene *s, struct start *sta
     start->gpr[ESP] = below(r, 3) == 0
                           ? (below(r, 2) ? STACK_ABSENT : STACK_READ_ONLY) + below(r, 2) * 0x1000 + 24 - below(r, 48)
                           : STACK3 - below(r, 64);
-    if (s->code == V86_16 || (s->cpl && s->stack))
+    if (is_real_or_v86(s) || (s->cpl && s->stack))
         start->gpr[ESP] = 0x1800 + below(r, 0x1000);
-    if (s->code == V86_16 || (s->cpl && s->stack == STACK_16))
+    if (below(r, 6) == 0) /* about the end of a page */
+        start->gpr[ESP] = (start->gpr[ESP] & ~0xfffu) + below(r, 40);
+    if (is_real_or_v86(s) && below(r, 20) == 0) /* and of the segment */
+        start->gpr[ESP] = below(r, 40);
+    if (is_real_or_v86(s) || (s->cpl && s->stack == STACK_16))
         start->gpr[ESP] |= rnd(r) << 16; /* SP alone counts */
     start->eflags = rnd(r) & (EFLAGS_OSZAPC | EFLAGS_DF);
     start->fill = rnd(r);
@@ -71,38 +75,70 @@ static void prepare(struct machine *m, const struct scene *s, const struct start
 
 /* Where a program goes on that has faulted: behind the instruction. */
 struct resumption {
-    uint32_t eip, esp, eflags;
+    uint32_t linear, esp, eflags;
 };
 
 /* What moves the stack: a program that went on behind it would return to anywhere. */
-static bool uses_stack(uint8_t opcode)
+static bool uses_stack(const struct insn *in)
 {
-    return (opcode >= 0x50 && opcode <= 0x61) || opcode == 0x68 || opcode == 0x6a || opcode == 0x8f || opcode == 0x9c ||
-           opcode == 0xc2 || opcode == 0xc3 || opcode == 0xc8 || opcode == 0xc9 || opcode == 0xe8 || opcode == 0xff;
+    const uint8_t opcode = in->opcode;
+
+    if (in->row == ISA_ROW_UD)
+        return false;
+    if (isa_table[in->row].map != MAP_1B)
+        return pushes_segment(in) || opcode == 0xa1 || opcode == 0xa9;
+    return pushes_segment(in) || opcode == 0x07 || opcode == 0x17 || opcode == 0x1f ||
+           (opcode >= 0x50 && opcode <= 0x61) || opcode == 0x68 || opcode == 0x6a || opcode == 0x8f || opcode == 0x9a ||
+           opcode == 0x9c || opcode == 0x9d || opcode == 0xc2 || opcode == 0xc3 || opcode == 0xc8 || opcode == 0xc9 ||
+           opcode == 0xca || opcode == 0xcb || opcode == 0xcf || opcode == 0xe8 || opcode == 0xff;
+}
+
+static uint32_t next_linear(const struct cpu *cpu)
+{
+    return cpu->seg[CS].base + cpu->eip;
+}
+
+/* What the fault or trap pushed, `frame` bytes from where the stack segment begins: *out is where it happened. */
+static void read_frame(struct machine *m, const struct scene *s, uint32_t vector, uint32_t frame,
+                       struct resumption *out)
+{
+    const uint32_t base = m->cpu->seg[SS].base;
+    uint32_t at = base + frame;
+
+    if (s->code == REAL_16) {
+        *out = (struct resumption){get16(m, at) + get16(m, at + 2) * 16u, (frame + 6) & 0xffff, get16(m, at + 4)};
+        return;
+    }
+    if (vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC)
+        at += 4;
+    *out = (struct resumption){get32(m, at), s->cpl ? get32(m, at + 12) : at + 12 - base, get32(m, at + 8)};
+    if (s->code == V86_16)
+        out->linear += get16(m, at + 4) * 16u;
+    else if (s->code == BASED_32)
+        out->linear += 0x1000;
 }
 
 /* `m` has halted; where does it go on? False at the end of the program. */
 static bool find_resumption(const struct machine *m, const struct scene *s, unsigned n, struct resumption *out)
 {
-    const uint32_t vector = (m->cpu->eip - 1 - HANDLER(0)) / 16, first = program_eip(s);
-    uint32_t frame = m->cpu->gpr[ESP];
-    struct machine *mutable = (struct machine *)(uintptr_t)m;
+    const struct cpu *cpu = m->cpu;
+    const uint32_t vector = (next_linear(cpu) - 1 - HANDLER(0)) / 16, first = CODE + s->offset;
+    const uint32_t frame = cpu->gpr[ESP] & (cpu->seg[SS].ar & AR_DB ? 0xffffffffu : 0xffff);
     struct insn in;
-    uint32_t at;
 
-    if (m->cpu->halt != CPU_HALTED || m->shutdowns || vector >= 32 || frame >= RAM_BYTES - 32)
+    if (cpu->halt != CPU_HALTED || m->shutdowns || vector >= 32 || frame >= RAM_BYTES - 64 ||
+        cpu->seg[SS].base >= RAM_BYTES - 64 - frame)
         return false;
-    if (vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC)
-        frame += 4;
-    at = get32(mutable, frame);
-    if (at - first >= n)
+    read_frame((struct machine *)(uintptr_t)m, s, vector, frame, out);
+    if (out->linear - first >= n)
         return false;
-    const uint8_t *bytes = phys_ram_host(m->phys, CODE + s->offset + (at - first));
+    if (vector == VEC_DB) /* comes behind the instruction */
+        return true;
+    const uint8_t *bytes = phys_ram_host(m->phys, out->linear);
     if (bytes[0] == 0xf4 || decode_insn(&in, bytes, 15, is_code32(s), m->model.isa_features) != DECODE_OK ||
-        uses_stack(in.opcode))
+        uses_stack(&in))
         return false;
-    *out =
-        (struct resumption){at + in.len, s->cpl ? get32(mutable, frame + 12) : frame + 12, get32(mutable, frame + 8)};
+    out->linear += in.len;
     return true;
 }
 
@@ -115,7 +151,7 @@ static void resume(struct machine *m, const struct scene *s, const struct resump
     memcpy(m->cpu->gpr, gpr, sizeof gpr);
     m->cpu->gpr[ESP] = to->esp;
     cpu_set_eflags(m->cpu, to->eflags, EFLAGS_OSZAPC | EFLAGS_DF);
-    m->cpu->eip = to->eip;
+    m->cpu->eip = to->linear - m->cpu->seg[CS].base;
     m->cpu->halt = CPU_RUNNING;
 }
 
@@ -124,13 +160,13 @@ static void resume(struct machine *m, const struct scene *s, const struct resump
 static bool goes_astray(struct machine *reference, const struct scene *s, const struct start *start,
                         const uint8_t *program, unsigned n)
 {
-    const uint32_t first = program_eip(s);
+    const uint32_t first = CODE + s->offset;
     struct resumption to;
 
     prepare(reference, s, start, program, n);
     for (unsigned faults = 0; faults <= MAX_FAULTS; faults++) {
         for (unsigned step = 0; step < 1000000 && reference->cpu->halt == CPU_RUNNING; step++) {
-            const uint32_t at = reference->cpu->eip;
+            const uint32_t at = next_linear(reference->cpu);
 
             if (at - first >= n && at - HANDLER(0) >= 32 * 16)
                 return true;
@@ -146,7 +182,7 @@ static bool goes_astray(struct machine *reference, const struct scene *s, const 
 static void report(const struct scene *s, const struct start *start, const uint8_t *program, unsigned n,
                    const struct difference *d, const struct variant *v, unsigned number)
 {
-    static const char *const code_name[] = {"flat", "based", "short", "16-bit", "V86"};
+    static const char *const code_name[] = {"flat", "based", "short", "16-bit", "V86", "real"};
     const uint32_t eip = program_eip(s);
 
     print_message("program %u, %s: %s code, CPL %u, segments %u %u %u %u, stack %u\n", number, v->name,
@@ -209,10 +245,11 @@ static void calm_down(struct pair *p)
 /* What programs leave behind is the next one's input: after one that was not compared to its end all is cleared. */
 static void clear(struct machine *m, const struct fpu *fpu)
 {
+    enum { REAL_REACH = 0x14000 }; /* what 16-bit offsets lead to from the segments of real mode */
     static const uint8_t zeros[STACK3 + 0x2000 - CODE];
 
     phys_write_bytes(m->phys, CODE, zeros, sizeof zeros);
-    phys_write_bytes(m->phys, DATA, zeros, SPACE_BYTES);
+    phys_write_bytes(m->phys, DATA, zeros, REAL_REACH);
     m->cpu->fpu = *fpu;
     m->cpu->fpu.host.control = 0;
 }
@@ -320,6 +357,7 @@ static void random_programs_end_as_they_do_interpreted(void **state)
             enum outcome outcome;
 
             choose_start(&r, &scene, &start);
+            scene.shift = 16 * below(&r, 2);
             if (verbose)
                 report(&scene, &start, program, n, NULL, p->variant, number);
             outcome = run_both(p, &scene, &start, program, n, &d);

@@ -6,24 +6,6 @@
 
 #include <pthread.h>
 
-static int setup(void **state)
-{
-    const struct variant *v = *state;
-
-    alarm(TEST_SECONDS);
-    if (machine_create(state) != 0)
-        return -1;
-    enter_protected(*state, 0);
-    return attach(*state, &v->options);
-}
-
-static int teardown(void **state)
-{
-    alarm(0);
-    translator_destroy(((struct machine *)*state)->cpu);
-    return machine_destroy(state);
-}
-
 /* Instructions; EAX, ES and the like as in 32-bit code. */
 #define MOV_EAX(value)           0xb8, LE32(value)
 #define MOV_EBX(value)           0xbb, LE32(value)
@@ -88,11 +70,7 @@ static void a_pending_interrupt_waits_where_flags_do_not_let_it_in(void **state)
     }
 }
 
-static void raise_interrupt(void *opaque)
-{
-    cpu_set_intr(((struct machine *)opaque)->cpu, true);
-}
-static void *event_from_outside(void *opaque)
+static void *event_soon(void *opaque)
 {
     usleep(1000);
     cpu_set_event(((struct machine *)opaque)->cpu, CPU_EVENT_POLL);
@@ -107,7 +85,7 @@ static uint32_t interrupted_at(struct machine *m, uint32_t eip, uint32_t eflags)
     enter_real(m);
     m->cpu->eflags = eflags;
     m->cpu->gpr[EAX] = STACK0 >> 4;
-    assert_int_equal(pthread_create(&thread, NULL, event_from_outside, m), 0);
+    assert_int_equal(pthread_create(&thread, NULL, event_soon, m), 0);
     run(m, eip);
     pthread_join(thread, NULL);
     assert_int_equal(m->cpu->seg[CS].selector, HANDLER(0x20) >> 4);
@@ -417,14 +395,7 @@ static void all_registers_are_pushed_across_pages(void **state)
 
 /* ---- all tests for all engines ---- */
 
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-static const struct {
-    const char *name;
-    CMUnitTestFunction test;
-} tests[] = {
+static const struct engine_test tests[] = {
     TEST(a_pending_interrupt_comes_right_behind_popf),
     TEST(a_pending_interrupt_waits_where_flags_do_not_let_it_in),
     TEST(what_holds_interrupts_back_does_so_across_blocks),
@@ -443,22 +414,8 @@ static const struct {
     TEST(all_registers_come_back_from_wherever_they_were_pushed),
     TEST(all_registers_are_pushed_across_pages),
 };
-#define N_TESTS (sizeof tests / sizeof tests[0])
 
 int main(void)
 {
-    static struct CMUnitTest all[VARIANTS * N_TESTS];
-    static char name[VARIANTS * N_TESTS][160];
-    const bool has_jit = !translator_missing_feature();
-    size_t n = 0;
-
-    for (unsigned v = 0; v < VARIANTS; v++)
-        for (unsigned i = 0; i < N_TESTS; i++) {
-            if (variants[v].options.accel == ACCEL_JIT && !has_jit)
-                continue;
-            snprintf(name[n], sizeof name[n], "%s: %s", variants[v].name, tests[i].name);
-            all[n] = (struct CMUnitTest){name[n], tests[i].test, setup, teardown, (void *)(uintptr_t)&variants[v]};
-            n++;
-        }
-    return _cmocka_run_group_tests("sensitive instructions in blocks", all, n, NULL, NULL);
+    return run_by_each_engine("sensitive instructions in blocks", tests, sizeof tests / sizeof tests[0]);
 }

@@ -8,24 +8,6 @@
 
 #include "frontend/x86/flags.h"
 
-static int setup(void **state)
-{
-    const struct variant *v = *state;
-
-    alarm(TEST_SECONDS);
-    if (machine_create(state) != 0)
-        return -1;
-    enter_protected(*state, 0);
-    return attach(*state, &v->options);
-}
-
-static int teardown(void **state)
-{
-    alarm(0);
-    translator_destroy(((struct machine *)*state)->cpu);
-    return machine_destroy(state);
-}
-
 enum {
     OTHER = 0xa000,    /* another page of code */
     SHARED = 0x1f0000, /* a linear page that leads to FRAME_A or FRAME_B */
@@ -218,18 +200,6 @@ static void near_returns_in_two_real_mode_segments_with_the_same_ip_stay_in_thei
 
 /* ---- chains that would never end ---- */
 
-static void raise_interrupt(void *opaque)
-{
-    cpu_set_intr(((struct machine *)opaque)->cpu, true);
-}
-
-static void *event_from_outside(void *opaque)
-{
-    usleep(20000);
-    cpu_set_event(((struct machine *)opaque)->cpu, CPU_EVENT_POLL);
-    return NULL;
-}
-
 static void assert_is_interrupted(struct machine *m, uint32_t eip)
 {
     pthread_t thread;
@@ -286,14 +256,7 @@ static void so_does_one_of_nothing_but_jumps_forward(void **state)
     assert_is_interrupted(m, CODE);
 }
 
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-static const struct {
-    const char *name;
-    CMUnitTestFunction test;
-} tests[] = {
+static const struct engine_test tests[] = {
     TEST(two_processes_return_to_one_linear_address_and_find_each_its_own_code),
     TEST(a_caller_that_was_mapped_anew_is_returned_to_as_it_is_now),
     TEST(a_callee_can_change_the_code_that_it_returns_to),
@@ -307,22 +270,8 @@ static const struct {
     TEST(so_does_one_of_nothing_but_calls),
     TEST(so_does_one_of_nothing_but_jumps_forward),
 };
-#define N_TESTS (sizeof tests / sizeof tests[0])
 
 int main(void)
 {
-    static struct CMUnitTest all[VARIANTS * N_TESTS];
-    static char name[VARIANTS * N_TESTS][160];
-    const bool has_jit = !translator_missing_feature();
-    size_t n = 0;
-
-    for (unsigned v = 0; v < VARIANTS; v++)
-        for (unsigned i = 0; i < N_TESTS; i++) {
-            if (variants[v].options.accel == ACCEL_JIT && !has_jit)
-                continue;
-            snprintf(name[n], sizeof name[n], "%s: %s", variants[v].name, tests[i].name);
-            all[n] = (struct CMUnitTest){name[n], tests[i].test, setup, teardown, (void *)(uintptr_t)&variants[v]};
-            n++;
-        }
-    return _cmocka_run_group_tests("returns", all, n, NULL, NULL);
+    return run_by_each_engine("returns", tests, sizeof tests / sizeof tests[0]);
 }
