@@ -13,6 +13,8 @@
 
 #define NO_VALUE SURVEY_NO_VALUE
 
+_Static_assert(sizeof(((struct cpu *)0)->translated.group) / sizeof(uint64_t) == SURVEY_SLOTS, "a place for each slot");
+
 struct values {
     uint16_t of[8]; /* by guest register */
     uint32_t plus[8];

@@ -215,7 +215,7 @@ struct cpu_translated {
     uint64_t unit_loaded;    /* the guest's XMM registers are in the host's */
     uint64_t x87_loaded;     /* the guest's x87 is in the host's */
     uint64_t scratch;
-    uint64_t group[4];       /* host addresses of access groups (backend/x86_64/survey.h) */
+    uint64_t group[6];       /* host addresses of access groups (backend/x86_64/survey.h) */
     uint32_t left_by_poll;   /* the flags are still in `flags` only */
     /* For PEXT: page number with the address's low bits, or with the high bits of its offset; these bits; all of them. */
     uint32_t mask2, mask4, mask8, mask16, mask_group, mask_part, mask_offset;
