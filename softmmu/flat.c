@@ -50,6 +50,7 @@ struct fills {
 
 struct flat_view {
     uint8_t *base;
+    struct window *window; /* or NULL */
     struct fills filled[TLB_LISTS];
 };
 
@@ -74,6 +75,11 @@ static void set_entry(const struct flat_view *v, enum flat_table table, uint32_t
     uint64_t *entry = entry_at(v, table, page);
     const bool is_group = table == FLAT_READ_GROUP || table == FLAT_WRITE_GROUP;
 
+    /* The window shows no page that the tables for bytes do not have, nor lets it be written. */
+    if (table == FLAT_READ1 && v->window && *entry)
+        window_drop_page(v->window, page);
+    if (table == FLAT_WRITE1 && v->window && *entry)
+        window_drop_write(v->window, page);
     for (unsigned i = 0; i < (is_group ? FLAT_GROUP_PARTS - 1u : 1u); i++)
         entry[i] = addend;
 }
@@ -123,6 +129,7 @@ void flat_destroy(struct mmu *mmu)
     mmu->flat = NULL;
     for (unsigned i = 0; i < MMU_VIEWS; i++) {
         munmap(flat->view[i].base, FLAT_BYTES);
+        window_destroy(flat->view[i].window);
         for (unsigned list = 0; list < TLB_LISTS; list++)
             free(flat->view[i].filled[list].fill);
     }
@@ -162,6 +169,8 @@ static void drop_list(struct flat_view *v, enum tlb_list list)
 {
     struct fills *fills = &v->filled[list];
 
+    if (v->window && fills->count)
+        window_drop_all(v->window); /* at once: page by page would cost more */
     for (uint32_t i = 0; i < fills->count; i++)
         drop_entry(v, &fills->fill[i]);
     if (fills->count)
@@ -282,4 +291,154 @@ void flat_drop_writes(struct flat *flat, uint32_t phys_page)
     for (unsigned i = 0; i < MMU_VIEWS; i++)
         for (unsigned list = 0; list < TLB_LISTS; list++)
             drop_writes(&flat->view[i], &flat->view[i].filled[list], phys_page);
+}
+
+/* ---- windows ---- */
+
+bool flat_add_windows(struct mmu *mmu, enum window_policy policy)
+{
+    struct flat *flat = mmu->flat;
+
+    /* A kernel's pages come and go with INVLPG and CR3, a program's stay: what is earned is the user's window. */
+    for (unsigned i = policy == WINDOW_ALWAYS ? MMU_SUPERVISOR : MMU_USER; i < MMU_VIEWS; i++) {
+        flat->view[i].window = window_create(mmu->phys, policy);
+        if (!flat->view[i].window) {
+            window_destroy(flat->view[0].window);
+            flat->view[0].window = NULL;
+            return false;
+        }
+    }
+    return true;
+}
+
+struct window *flat_window(const struct flat *flat, enum mmu_view view)
+{
+    return flat->view[view].window;
+}
+
+#define PREFILL_RUNS 2048u
+
+struct shown_page {
+    uint32_t page, phys_page;
+    bool writable;
+    uint64_t addend;
+};
+
+static int by_page(const void *a, const void *b)
+{
+    const uint32_t x = ((const struct shown_page *)a)->page, y = ((const struct shown_page *)b)->page;
+
+    return x < y ? -1 : x > y;
+}
+
+/* What the tables hold of RAM, in the order of pages, each once. Returns the number of pages. */
+static uint32_t pages_to_show(const struct mmu *mmu, const struct flat_view *v, struct shown_page *out)
+{
+    const uint8_t *ram = mmu->phys->ram;
+    uint32_t n = 0, unique = 0;
+
+    for (unsigned list = 0; list < TLB_LISTS; list++)
+        for (uint32_t i = 0; i < v->filled[list].count; i++) {
+            const struct fill *fill = &v->filled[list].fill[i];
+            const uint64_t addend = *entry_at(v, fill->table, fill->page);
+            const uint8_t *host = (const uint8_t *)(addend + ((uint64_t)fill->page << PHYS_PAGE_SHIFT));
+
+            if (fill->table == FLAT_EXEC || !addend || host < ram || host >= ram + mmu->phys->ram_bytes)
+                continue;
+            out[n++] = (struct shown_page){fill->page, fill->phys_page, fill->table >= FLAT_WRITE1, addend};
+        }
+    qsort(out, n, sizeof *out, by_page);
+    for (uint32_t i = 0; i < n; i++) {
+        if (unique && out[unique - 1].page == out[i].page)
+            out[unique - 1].writable |= out[i].writable;
+        else
+            out[unique++] = out[i];
+    }
+    return unique;
+}
+
+/* Pages from `first` on that one call can map. */
+static uint32_t run_length(const struct shown_page *first, uint32_t left)
+{
+    uint32_t n = 1;
+
+    while (n < left && first[n].page == first->page + n && first[n].addend == first->addend &&
+           first[n].writable == first->writable)
+        n++;
+    return n;
+}
+
+/* What the window shows the tables for bytes must have. */
+static bool enter_shown(struct flat_view *v, const struct shown_page *shown, enum tlb_list list)
+{
+    for (enum flat_table table = FLAT_READ1; table <= FLAT_WRITE1; table += FLAT_WRITE1 - FLAT_READ1) {
+        const struct fill fill = {.page = shown->page, .phys_page = shown->phys_page, .table = (uint8_t)table};
+
+        if (table == FLAT_WRITE1 && !shown->writable)
+            break;
+        if (*entry_at(v, table, fill.page) == shown->addend)
+            continue;
+        if (v->filled[list].count == FILLS_MAX || !remember(&v->filled[list], &fill))
+            return false;
+        set_entry(v, table, fill.page, shown->addend);
+        *present_at(v, fill.page) |= (uint16_t)(1u << table);
+    }
+    return true;
+}
+
+static void show_pages(struct mmu *mmu, struct flat_view *v)
+{
+    const uint32_t most = v->filled[TLB_LIST_LOCAL].count + v->filled[TLB_LIST_GLOBAL].count;
+    struct shown_page *shown = malloc((most + 1) * sizeof *shown);
+    uint32_t n, entered = 0;
+
+    if (!shown)
+        return;
+    n = pages_to_show(mmu, v, shown);
+    /* A global page may be named as a local one: it is dropped with those then. */
+    while (entered < n && enter_shown(v, &shown[entered], TLB_LIST_LOCAL))
+        entered++;
+    for (uint32_t i = 0, runs = 0; i < entered && runs < PREFILL_RUNS; runs++) {
+        const uint32_t run = run_length(&shown[i], entered - i);
+
+        window_map(v->window, shown[i].page, run,
+                   (const uint8_t *)(shown[i].addend + ((uint64_t)shown[i].page << PHYS_PAGE_SHIFT)),
+                   shown[i].writable);
+        i += run;
+    }
+    free(shown);
+}
+
+bool flat_open_window(struct mmu *mmu, enum mmu_view view)
+{
+    struct flat_view *v = &mmu->flat->view[view];
+
+    if (!v->window)
+        return false;
+    if (window_is_open(v->window))
+        return true;
+    if (!window_open(v->window))
+        return false;
+    if (!mmu->journal) /* which wants to see the first write to each page */
+        show_pages(mmu, v);
+    return true;
+}
+
+enum flat_window_fill flat_fill_window(struct mmu *mmu, lin_addr address, bool is_write, enum mmu_view view)
+{
+    struct flat_view *v = &mmu->flat->view[view];
+    const struct tlb_entry *e = tlb_slot(mmu, address, view);
+    const uint32_t page = address >> PHYS_PAGE_SHIFT;
+    bool writable;
+
+    if (!v->window || !window_pay(v->window))
+        return FLAT_WINDOW_CLOSED;
+    if (!flat_fill(mmu, address, 1, false, view))
+        return FLAT_WINDOW_REFUSED;
+    writable = (is_write || !mmu->journal) && flat_fill(mmu, address, 1, true, view);
+    if ((is_write && !writable) || window_state(v->window, page) >= (writable ? WINDOW_WRITE : WINDOW_READ))
+        return FLAT_WINDOW_REFUSED;
+    return window_map(v->window, page, 1, (const uint8_t *)(e->addend + (address & ~(lin_addr)0xfff)), writable)
+               ? FLAT_WINDOW_FILLED
+               : FLAT_WINDOW_REFUSED;
 }

@@ -14,6 +14,7 @@
 #define SOFTMMU_FLAT_H
 
 #include "softmmu/mmu.h"
+#include "softmmu/window.h"
 
 enum flat_table {
     FLAT_EXEC,
@@ -70,6 +71,22 @@ uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
 /* The same for groups of accesses, `writes` if one of them is a write. */
 bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view);
+/* ---- windows (window.h), which show what the tables hold ---- */
+
+/* Gives each view a window; false when address space is short: there are none then. */
+bool flat_add_windows(struct mmu *mmu, enum window_policy policy);
+/* NULL: none. */
+struct window *flat_window(const struct flat *flat, enum mmu_view view);
+/* Is the view's window open, or can it be opened now? Maps what the tables hold then. */
+bool flat_open_window(struct mmu *mmu, enum mmu_view view);
+/* Maps the page of `address`, whose translation the TLB holds. */
+enum flat_window_fill {
+    FLAT_WINDOW_FILLED,
+    FLAT_WINDOW_CLOSED,  /* the window has been closed: the tables are to be used */
+    FLAT_WINDOW_REFUSED, /* no plain memory */
+};
+enum flat_window_fill flat_fill_window(struct mmu *mmu, lin_addr address, bool is_write, enum mmu_view view);
+
 /*
  * FLAT_EXEC tells whether EIP leads to a certain piece of code: an entry and a linear address make the code address.
  * That is the host address as seen from the end of RAM, which keeps it short: a negative number, as is the entry, so

@@ -295,7 +295,7 @@ void block_flush_all(struct translator *t)
     t->count.flushes++;
 }
 
-#define ADAPT_MASK 3u /* enum x64_adapt; above it failures in a row */
+#define ADAPT_MASK 7u /* enum x64_adapt; above it failures in a row */
 
 static uint8_t *adapted_at(struct translator *t, const struct block *block, unsigned page_offset)
 {
@@ -315,16 +315,18 @@ void block_retranslate(struct translator *t, struct block *block)
     block_kill(t, block);
 }
 
-void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served)
+bool block_served(struct translator *t, struct block *block, unsigned insn, bool served)
 {
     uint8_t *at = adapted_at(t, block, block->offset[insn]);
 
-    if (served)
+    if (served) {
         *at &= ADAPT_MASK;
-    else if (*at < (uint8_t)~ADAPT_MASK)
+    } else {
+        if (*at >= (uint8_t)~ADAPT_MASK)
+            return false;
         *at += ADAPT_MASK + 1;
-    else
-        block_adapt(t, block, insn, X64_ADAPT_UNGROUPED);
+    }
+    return true;
 }
 
 /* Where the guest code at EIP lies. */
@@ -383,6 +385,8 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         memcpy(t->link + t->n_links, t->new_link, job.n_links * sizeof *t->link);
     for (uint32_t i = 0; i < job.n_links; i++)
         t->link_state[t->n_links + i] = (struct link_state){NO_LINK, NO_LINK};
+    block->first_site = t->n_sites;
+    block->n_sites = job.n_sites;
     t->n_sites += job.n_sites;
     t->n_links += job.n_links;
     block->code = t->code_at;

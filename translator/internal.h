@@ -46,6 +46,7 @@ struct block {
     uint32_t code_bytes;
     uint8_t *cold; /* the rest of it */
     uint32_t cold_bytes;
+    uint32_t first_site, n_sites;
     uint32_t *insn_host; /* n_insns + 1 offsets into code */
     uint16_t *offset;    /* n_insns + 1 offsets in the guest's page */
     struct insn *insn;
@@ -84,10 +85,10 @@ struct link_state {
 };
 
 struct translator_counters {
-    uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;    /* translated */
-    uint64_t callouts, callouts_end, misses, links, lookups, entries; /* ways into C code */
-    uint64_t killed;                                                  /* by stores */
-    uint64_t cold;                                                    /* blocks interpreted because they were cold */
+    uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;            /* translated */
+    uint64_t callouts, callouts_end, misses, links, lookups, entries, faults; /* ways into C code */
+    uint64_t killed;                                                          /* by stores */
+    uint64_t cold; /* blocks interpreted because they were cold */
     uint64_t flushes;
 };
 
@@ -100,9 +101,9 @@ struct translator {
     uint8_t *cold_start, *cold_at; /* what of them seldom runs, in the memory's second half: it would fill the cache */
     struct mode_entry mode[MODES_MAX];
     uint32_t n_modes, current_mode;
-    bool for_computed_jump;       /* what block_at_eip translates begins with a landing */
-    const void **no_jumps;        /* a table for computed jumps with nothing in it */
-    struct jump_note *jump_notes; /* all modes' */
+    bool for_computed_jump;           /* what block_at_eip translates begins with a landing */
+    const void **no_jumps;            /* a table for computed jumps with nothing in it */
+    struct jump_note *jump_notes;     /* all modes' */
     uint8_t mode_guess[MODE_GUESSES]; /* by a hash of the key */
 
     struct block *bucket[BLOCK_BUCKETS];
@@ -136,7 +137,7 @@ struct translator {
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];
     /* By a hash of the instruction's physical address: what blocks are to expect of its accesses, enum x64_adapt. A
-     * collision costs a little speed. In bits 2 to 7 how often in a row pages did not serve its group. */
+     * collision costs a little speed. In bits 3 to 7 how often in a row pages did not serve it. */
     uint8_t adapted[ADAPTED_ENTRIES];
     uint8_t new_adapted[IR_MAX_INSNS]; /* of the block being translated */
     /* By a hash of a block's physical address: how often it was interpreted for want of a translation, and how often
@@ -149,6 +150,11 @@ struct translator {
     bool scan_alone;
     bool plain_next;           /* lockstep: a block without groups comes next */
     struct lockstep *lockstep; /* or NULL */
+    struct {                   /* of the host, in translated code */
+        const uint8_t *pc;
+        uint64_t address; /* from the window's start; may lie beyond it */
+        bool is_translation, is_write;
+    } fault;
     struct translator_counters count;
     uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
 };
@@ -214,10 +220,23 @@ void block_link(struct translator *t, uint32_t link, struct block *to);
 bool block_has_landing(struct translator *t, struct block *block);
 /* From now on blocks expect that of the instruction; this one dies. */
 void block_adapt(struct translator *t, struct block *block, unsigned insn, enum x64_adapt adapt);
-/* Notes whether a page served the group that the instruction leads. Those that none serves adapt. */
-void block_group_served(struct translator *t, struct block *block, unsigned insn, bool served);
+/* Notes whether a page served the instruction as its translation expects. False if so many did not that it should
+ * adapt. */
+bool block_served(struct translator *t, struct block *block, unsigned insn, bool served);
 /* The block is translated anew when it is wanted next. */
 void block_retranslate(struct translator *t, struct block *block);
+
+/* ---- fault.c ---- */
+
+/* Has SIGSEGV come to this file. False if the host refuses. */
+bool faults_install(void);
+/* Faults of this thread in `t`'s code are accesses of the guest, until faults_forget(). */
+void faults_expect(struct translator *t);
+void faults_forget(const struct translator *t);
+/* Accesses of this thread through GS go to the window. */
+void faults_use_window(const struct window *window);
+/* The block that t->fault.pc is in, and the guest instruction. */
+struct block *faults_find(const struct translator *t, unsigned *insn);
 
 /* ---- run.c ---- */
 

@@ -16,6 +16,7 @@ enum {
     KEY_FORWARD,
     KEY_SEG,
     KEY_SEG_BITS = 3,
+    KEY_WINDOWED = KEY_SEG + KEY_SEG_BITS * SREGS,
 };
 
 static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
@@ -23,7 +24,16 @@ static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
     return (uint64_t)cpu->seg[seg].access << (KEY_SEG + KEY_SEG_BITS * seg);
 }
 
-static uint64_t mode_key(const struct cpu *cpu)
+/* Do blocks use the view's window? Then it is this thread's. */
+static bool is_windowed(struct cpu *cpu)
+{
+    if (cpu->seg[DS].access != SEG_CLASS_FLAT || !cpu_code32(cpu) || !flat_open_window(&cpu->mmu, cpu->view))
+        return false;
+    faults_use_window(flat_window(cpu->mmu.flat, cpu->view));
+    return true;
+}
+
+static uint64_t mode_key(struct cpu *cpu)
 {
     const bool unit = !(cpu->cr0 & (CR0_EM | CR0_TS));
     const bool x87 = unit && !(~cpu->fpu.control & FPU_CW_MASKS) && !(cpu->fpu.status & FPU_SW_ES);
@@ -32,7 +42,8 @@ static uint64_t mode_key(const struct cpu *cpu)
                          (uint64_t)cpu_is_pm(cpu) << KEY_PROTECTED | (uint64_t)cpu_is_v86(cpu) << KEY_V86 |
                          (uint64_t)cpu->cpl << KEY_CPL | (uint64_t)cpu_iopl(cpu) << KEY_IOPL |
                          (uint64_t)x87 << KEY_X87 | (uint64_t)sse << KEY_SSE |
-                         (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD;
+                         (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD |
+                         (uint64_t)is_windowed(cpu) << KEY_WINDOWED;
 
     /* No loop: this runs at every change of mode. */
     return key | seg_key(cpu, ES) | seg_key(cpu, CS) | seg_key(cpu, SS) | seg_key(cpu, DS) | seg_key(cpu, FS) |
@@ -51,6 +62,7 @@ static struct x86_mode mode_of_key(uint64_t key)
         .x87_native = key >> KEY_X87 & 1,
         .sse_native = key >> KEY_SSE & 1,
         .forward = key >> KEY_FORWARD & 1,
+        .windowed = key >> KEY_WINDOWED & 1,
     };
 
     for (unsigned i = 0; i < SREGS; i++)

@@ -106,6 +106,23 @@ static bool is_unaligned(const struct cpu *cpu, const struct x64_site *site)
     return site->expects_aligned && site->may_relax && site_address(cpu, site) & (site->width - 1u);
 }
 
+/* What is raised from now on is raised at `eip`. */
+static void prepare_fault(struct cpu *cpu, uint32_t eip)
+{
+    cpu->eip = eip;
+    cpu->insn = cpu->code->single;
+    cpu->code->single[0].offset = 0;
+    cpu->block = NULL;
+}
+
+static void check_access(struct cpu *cpu, lin_addr address, unsigned width, bool is_write)
+{
+    if (is_write)
+        mmu_check_write(&cpu->mmu, address, width, cpu->view);
+    else
+        mmu_check_read(&cpu->mmu, address, width, cpu->view);
+}
+
 /* Enters the translation for an access into the table that its code looks in; true if it may be tried again. Raises
  * #PF. */
 static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t eip)
@@ -117,14 +134,8 @@ static bool fill_tables(struct cpu *cpu, const struct x64_site *site, uint32_t e
 
     if (wants_alignment ? address & (site->width - 1u) : (address & 0xfff) + room > PHYS_PAGE_SIZE)
         return false;
-    cpu->eip = eip; /* for the fault */
-    cpu->insn = cpu->code->single;
-    cpu->code->single[0].offset = 0;
-    cpu->block = NULL;
-    if (site->is_write)
-        mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
-    else
-        mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    prepare_fault(cpu, eip);
+    check_access(cpu, address, site->width, site->is_write);
     return flat_fill(&cpu->mmu, address, wants_alignment ? site->width : 1, site->is_write, cpu->view);
 }
 
@@ -134,16 +145,9 @@ static bool fill_group(struct cpu *cpu, const struct x64_site *site, uint32_t ei
 {
     const lin_addr address = cpu->translated.address + site->offset;
 
-    cpu->eip = eip; /* for the fault, or a plain block */
-    cpu->insn = cpu->code->single;
-    cpu->code->single[0].offset = 0;
-    cpu->block = NULL;
-    if (site->is_hoisted)
-        ; /* what the TLB does not hold is found by the accesses themselves */
-    else if (site->is_write)
-        mmu_check_write(&cpu->mmu, address, site->width, cpu->view);
-    else
-        mmu_check_read(&cpu->mmu, address, site->width, cpu->view);
+    prepare_fault(cpu, eip); /* or a plain block goes on there */
+    if (!site->is_hoisted)   /* what the TLB does not hold is found by the accesses themselves then */
+        check_access(cpu, address, site->width, site->is_write);
     /* At the end of the page the block looks into the table for bytes. */
     if ((~cpu->translated.address & cpu->translated.mask_part) == 0)
         return flat_fill(&cpu->mmu, cpu->translated.address, 1, site->writes_later, cpu->view);
@@ -196,50 +200,48 @@ static bool goes_on_behind(struct translator *t, const struct block *block, cons
            block->alive; /* a mode too many flushes everything */
 }
 
-static const void *slow(struct cpu *cpu, const uint8_t *where)
+/* EIP of a guest instruction of the block. */
+static uint32_t eip_of(const struct cpu *cpu, const struct block *block, unsigned insn)
 {
-    struct translator *t = cpu->translator;
-    const struct x64_site site = t->site[number_behind(where)];
-    struct block *block = t->block[site.block];
-    const struct insn *in = &block->insn[site.insn];
-    const uint64_t flushes = t->count.flushes;
-    uint32_t eip = cpu->translated.page_eip + block->offset[site.insn];
-    bool goes_on, had_x87 = false, relax = false;
+    const uint32_t eip = cpu->translated.page_eip + block->offset[insn];
 
-    if (block->code16)
-        eip &= 0xffff;
+    return block->code16 ? eip & 0xffff : eip;
+}
+
+/* The instruction at `site` begins anew, or is not done by translated code: state is as before it. */
+static void stand_before(struct cpu *cpu, const struct block *block, const struct x64_site *site)
+{
     x64_flags_in(cpu);
-    if (site.x87_insn)
-        x64_note_x87(cpu, &block->insn[site.x87_insn - 1], block->offset[site.x87_insn - 1],
-                     site.x87_data ? &block->insn[site.x87_data - 1] : NULL);
-    if (t->options.count && !site.is_hoisted)
-        cpu->translated.counted--; /* it begins again, or is not done by translated code */
-    if (site.kind == X64_SITE_GROUP) {
-        t->count.misses++;
-        const bool again = fill_group(cpu, &site, eip);
+    if (site->x87_insn)
+        x64_note_x87(cpu, &block->insn[site->x87_insn - 1], block->offset[site->x87_insn - 1],
+                     site->x87_data ? &block->insn[site->x87_data - 1] : NULL);
+    if (cpu->translator->options.count && !site->is_hoisted)
+        cpu->translated.counted--;
+}
 
-        if (!block->alive)
-            return go_on(t);
-        if (again && t->lockstep && site.writes_later)
-            lockstep_entered(t, cpu->translated.address);
-        block_group_served(t, block, site.leader, again);
-        return again ? code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]) : go_on_plain(t);
-    }
-    if (site.kind == X64_SITE_MAP) {
-        t->count.misses++;
-        const bool again = fill_tables(cpu, &site, eip);
+/* The page walk of an access has set a bit in the very code that made it. */
+static const void *go_on_elsewhere(struct translator *t, const struct block *block, unsigned insn)
+{
+    if (insn && x86_holds_back(&block->insn[insn] - 1)) /* and nothing may come between the two */
+        t->cpu->shadow_next |= SHADOW_MOV_SS;
+    return go_on(t);
+}
 
-        if (!block->alive) {                         /* the page walk has set a bit in this very code */
-            if (site.insn && x86_holds_back(in - 1)) /* and nothing may come between the two */
-                cpu->shadow_next |= SHADOW_MOV_SS;
-            return go_on(t);
-        }
-        if (again && t->lockstep && site.is_write)
-            lockstep_entered(t, site_address(cpu, &site));
-        if (again)
-            return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn]);
-        relax = is_unaligned(cpu, &site);
-    }
+static const void *at_insn(const struct translator *t, const struct block *block, unsigned insn)
+{
+    return code_memory_exec(&t->memory, block->code + block->insn_host[insn]);
+}
+
+/* The interpreter executes the instruction. `adapt`: what its accesses turned out to want, or 0. */
+static const void *interpret_insn(struct translator *t, struct block *block, const struct x64_site *site,
+                                  enum x64_adapt adapt)
+{
+    struct cpu *cpu = t->cpu;
+    const struct insn *in = &block->insn[site->insn];
+    const uint64_t flushes = t->count.flushes;
+    const lin_addr source = cpu->seg[in->seg].base + cpu->gpr[ESI], target = cpu->seg[ES].base + cpu->gpr[EDI];
+    bool goes_on, had_x87 = false;
+
     if (cpu->translated.x87_loaded)
         x64_settle_x87_pointers(cpu);
     t->count.callouts++;
@@ -250,24 +252,102 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
         x64_store_x87(cpu);
         had_x87 = true;
     }
-    const lin_addr source = cpu->seg[in->seg].base + cpu->gpr[ESI], target = cpu->seg[ES].base + cpu->gpr[EDI];
-    goes_on = callout_run(cpu, in, eip);
-    if (relax && block->alive)
-        block_adapt(t, block, site.insn, X64_ADAPT_UNALIGNED);
+    goes_on = callout_run(cpu, in, eip_of(cpu, block, site->insn));
+    if (adapt && block->alive)
+        block_adapt(t, block, site->insn, adapt);
     if (in->rep && !t->lockstep) { /* so that next time the host's string instructions find their pages */
         flat_fill(&cpu->mmu, source, 1, false, cpu->view);
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
         flat_fill(&cpu->mmu, target, 1, false, cpu->view); /* CMPS, SCAS */
     }
-    if (goes_on && !site.crosses && flushes == t->count.flushes && block->alive &&
-        goes_on_behind(t, block, in, site.kind, had_x87)) {
+    if (goes_on && !site->crosses && flushes == t->count.flushes && block->alive &&
+        goes_on_behind(t, block, in, site->kind, had_x87)) {
         if (had_x87)
             x64_load_x87(cpu);
         x64_flags_out(cpu);
-        return code_memory_exec(&t->memory, block->code + block->insn_host[site.insn + 1]);
+        return at_insn(t, block, site->insn + 1u);
     }
     t->count.callouts_end++;
     return go_on(t);
+}
+
+static const void *slow(struct cpu *cpu, const uint8_t *where)
+{
+    struct translator *t = cpu->translator;
+    const struct x64_site site = t->site[number_behind(where)];
+    struct block *block = t->block[site.block];
+    enum x64_adapt adapt = X64_ADAPT_NOTHING;
+    bool again;
+
+    stand_before(cpu, block, &site);
+    if (site.kind == X64_SITE_GROUP) {
+        t->count.misses++;
+        again = fill_group(cpu, &site, eip_of(cpu, block, site.insn));
+        if (!block->alive)
+            return go_on(t);
+        if (again && t->lockstep && site.writes_later)
+            lockstep_entered(t, cpu->translated.address);
+        if (!block_served(t, block, site.leader, again))
+            block_adapt(t, block, site.leader, X64_ADAPT_UNGROUPED);
+        return again ? at_insn(t, block, site.insn) : go_on_plain(t);
+    }
+    if (site.kind == X64_SITE_MAP) {
+        t->count.misses++;
+        again = fill_tables(cpu, &site, eip_of(cpu, block, site.insn));
+        if (!block->alive)
+            return go_on_elsewhere(t, block, site.insn);
+        if (again && t->lockstep && site.is_write)
+            lockstep_entered(t, site_address(cpu, &site));
+        if (again)
+            return at_insn(t, block, site.insn);
+        if (is_unaligned(cpu, &site))
+            adapt = X64_ADAPT_UNALIGNED;
+    }
+    return interpret_insn(t, block, &site, adapt);
+}
+
+/* What the windowed accesses of an instruction have in common. */
+static struct x64_site window_site(const struct translator *t, const struct block *block, unsigned insn)
+{
+    for (uint32_t i = 0; i < block->n_sites; i++) {
+        const struct x64_site *site = &t->site[block->first_site + i];
+
+        if (site->kind == X64_SITE_WINDOW && site->insn == insn)
+            return *site;
+    }
+    fprintf(stderr, "morph86: translated code touched memory that is not the guest's: a bug; please report it\n");
+    abort();
+}
+
+/* The host has no page for an access of the guest, or not the right to it. What is not about pages (alignment, the end
+ * of the address space) is the interpreter's. */
+static const void *fault(struct cpu *cpu, const uint8_t *unused)
+{
+    struct translator *t = cpu->translator;
+    unsigned insn;
+    struct block *block = faults_find(t, &insn);
+    const struct x64_site site = window_site(t, block, insn);
+    enum flat_window_fill filled;
+    lin_addr address;
+    bool served;
+
+    (void)unused;
+    t->count.faults++;
+    stand_before(cpu, block, &site);
+    if (!t->fault.is_translation || t->fault.address > UINT32_MAX)
+        return interpret_insn(t, block, &site, X64_ADAPT_NOTHING);
+    address = (lin_addr)t->fault.address;
+    prepare_fault(cpu, eip_of(cpu, block, insn));
+    check_access(cpu, address, 1, t->fault.is_write);
+    filled = flat_fill_window(&cpu->mmu, address, t->fault.is_write, cpu->view);
+    if (!block->alive || filled == FLAT_WINDOW_CLOSED)
+        return go_on_elsewhere(t, block, insn);
+    if (filled == FLAT_WINDOW_FILLED && t->lockstep && t->fault.is_write)
+        lockstep_entered(t, address);
+    served = block_served(t, block, insn, filled == FLAT_WINDOW_FILLED);
+    if (filled == FLAT_WINDOW_FILLED)
+        return at_insn(t, block, insn);
+    return interpret_insn(t, block, &site, served ? X64_ADAPT_NOTHING : X64_ADAPT_TABLES);
 }
 
 static const void *link_jump(struct cpu *cpu, const uint8_t *where)
@@ -330,9 +410,7 @@ static struct code_block *next_on_detour(struct translator *t, unsigned *left)
 
     if (!*left || !--*left)
         return NULL;
-    cpu->insn = cpu->code->single; /* for a fault */
-    cpu->code->single[0].offset = 0;
-    cpu->block = NULL;
+    prepare_fault(cpu, cpu->eip);
     block = code_find(cpu);
     return block && !block_exists(t, block->address) ? block : NULL;
 }
@@ -368,6 +446,7 @@ static void enter_code(struct translator *t, const void *exec)
     void (*enter)(struct cpu *, const void *);
 
     t->count.entries++;
+    faults_expect(t);
     x64_flags_out(cpu);
     enter = (void (*)(struct cpu *, const void *))(uintptr_t)code_memory_exec(&t->memory, t->entry.enter);
     enter(cpu, exec);
@@ -474,6 +553,8 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     t->callouts_of_row = calloc(isa_rows, sizeof *t->callouts_of_row);
     if (!t->callouts_of_row || !flat_create(&cpu->mmu))
         goto fail;
+    if (options->accel == ACCEL_JIT && options->windows != WINDOW_NEVER && faults_install())
+        flat_add_windows(&cpu->mmu, options->windows); /* without them the tables serve */
     if (options->lockstep && !lockstep_create(t)) {
         flat_destroy(&cpu->mmu);
         goto fail;
@@ -498,6 +579,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translated.mask_x87 = FPU_CW_MASKS;
     cpu->translated.flat_supervisor = flat_base(cpu->mmu.flat, MMU_SUPERVISOR);
     cpu->translated.slow = slow;
+    cpu->translated.fault = fault;
     cpu->translated.link = link_jump;
     cpu->translated.lookup = look_up;
     cpu->translated.load_x87 = x64_load_x87;
@@ -519,6 +601,7 @@ void translator_destroy(struct cpu *cpu)
         return;
     cpu->translator = NULL;
     cpu->engine = NULL;
+    faults_forget(t);
     lockstep_destroy(t);
     flat_destroy(&cpu->mmu);
     jumps_destroy(t);
@@ -557,6 +640,25 @@ static void print_callouts(const struct translator *t, FILE *out)
     }
 }
 
+static void print_windows(const struct translator *t, FILE *out)
+{
+    static const char *const name[MMU_VIEWS] = {"supervisor", "user"};
+
+    for (enum mmu_view view = 0; view < MMU_VIEWS; view++) {
+        const struct window *w = flat_window(t->cpu->mmu.flat, view);
+        const struct window_counters *c = w ? window_counters(w) : NULL;
+
+        if (c)
+            fprintf(
+                out,
+                "window of the %s: %s; opened %llu times, closed for its cost %llu times; %llu pages mapped by %llu "
+                "calls, %llu dropped one by one\n",
+                name[view], window_is_open(w) ? "open" : "closed", (unsigned long long)c->opened,
+                (unsigned long long)c->closed, (unsigned long long)c->pages, (unsigned long long)c->runs,
+                (unsigned long long)c->dropped);
+    }
+}
+
 void translator_print_info(const struct cpu *cpu, FILE *out)
 {
     const struct translator *t = cpu->translator;
@@ -579,10 +681,11 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
     fprintf(out,
             "interpreted because they were cold: %llu blocks\n"
             "exits: %llu memory misses, %llu callouts, %llu of them to another block, %llu links, %llu look-ups, %llu "
-            "entries\n",
+            "entries, %llu faults of the host\n",
             (unsigned long long)c->cold, (unsigned long long)c->misses, (unsigned long long)c->callouts,
             (unsigned long long)c->callouts_end, (unsigned long long)c->links, (unsigned long long)c->lookups,
-            (unsigned long long)c->entries);
+            (unsigned long long)c->entries, (unsigned long long)c->faults);
+    print_windows(t, out);
     if (t->options.count) {
         const uint64_t translated = cpu->translated.counted, all = translated + cpu->executed;
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "frontend/x86/cpu.h"
+#include "softmmu/window.h"
 
 enum accel { ACCEL_INTERP, ACCEL_IR, ACCEL_JIT };
 
@@ -23,6 +24,7 @@ struct translator_options {
     /* How often the interpreter runs code before it is worth a translation: any code; code that a store has killed, a
      * number that doubles with each kill. 0: it is translated at once. */
     unsigned threshold, killed_threshold;
+    enum window_policy windows; /* for ACCEL_JIT */
 };
 
 #define TRANSLATOR_THRESHOLD_MAX    64u

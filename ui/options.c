@@ -106,8 +106,8 @@ static void set_smp(struct options *o, const char *text)
         fail("-smp '%s': morph86 has one processor; use -smp 1", text);
 }
 
-/* NAME[,cache-size=MIB][,threshold=N][,chain=on|off][,count=on|off][,lockstep=on|off]; QEMU's name "tcg", and its tb-size,
- * are understood. */
+/* NAME[,cache-size=MIB][,threshold=N][,chain=on|off][,count=on|off][,lockstep=on|off]; QEMU's name "tcg", and its
+ * tb-size, are understood. */
 static bool parse_accel(const char *text, struct translator_options *accel)
 {
     const struct {
@@ -152,8 +152,10 @@ static void set_accel(struct options *o, const char *text)
     if (strcmp(text, "help") == 0) {
         puts("interp    interpreter\n"
              "ir        blocks translated to the intermediate representation, which is interpreted\n"
-             "jit       blocks translated to host code (default; interp where the host lacks BMI2); tools that ask for tcg get it too\n"
-             "properties: jit,cache-size=MIB  jit,threshold=RUNS (0 to 64; code that ran less often is interpreted)  jit,chain=off\n"
+             "jit       blocks translated to host code (default; interp where the host lacks BMI2); tools that ask for "
+             "tcg get it too\n"
+             "properties: jit,cache-size=MIB  jit,threshold=RUNS (0 to 64; code that ran less often is interpreted)  "
+             "jit,chain=off\n"
 
              "            jit,count=on (info jit tells what ran from the cache)\n"
              "            jit,lockstep=on (each block is compared with the interpreter; ir too)");
@@ -161,6 +163,19 @@ static void set_accel(struct options *o, const char *text)
     }
     if (!parse_accel(text, &o->accel))
         fail("-accel '%s' is not available; use -accel interp, ir or jit", text);
+}
+
+/* How translated code reaches memory. */
+static void set_softmmu(struct options *o, const char *text)
+{
+    static const char *const name[] = {[WINDOW_NEVER] = "tlb", [WINDOW_EARNED] = "auto", [WINDOW_ALWAYS] = "shadow"};
+
+    for (unsigned i = 0; i < sizeof name / sizeof name[0]; i++)
+        if (strcmp(text, name[i]) == 0) {
+            o->accel.windows = (enum window_policy)i;
+            return;
+        }
+    fail("-softmmu '%s' is not available; use -softmmu auto, tlb or shadow", text);
 }
 
 static void set_bios(struct options *o, const char *text)
@@ -428,6 +443,8 @@ static const struct option_row {
     {GROUP_MACHINE, "rtc", "base=...,...", set_rtc,
      "base=utc|localtime|2006-06-17T16:01:21, clock=host|rt|vm (vm stands while the machine is stopped)"},
     {GROUP_MACHINE, "accel", "jit|ir|interp", set_accel, "how guest code runs"},
+    {GROUP_MACHINE, "softmmu", "auto|tlb|shadow", set_softmmu,
+     "how it reaches memory: by a TLB, or by the host's own MMU"},
     {GROUP_BOOT, "bios", "FILE", set_bios, "firmware image, 64 to 512 KiB (default: SeaBIOS)"},
     {GROUP_BOOT, "kernel", "FILE", set_kernel, "Linux bzImage or multiboot ELF"},
     {GROUP_BOOT, "initrd", "FILE[,...]", set_initrd, "initial RAM disk, or multiboot modules"},
@@ -442,7 +459,8 @@ static const struct option_row {
     {GROUP_DISKS, "fda", "FILE", set_fda, "raw image of a floppy disk in drive A (-fdb: drive B)"},
     {GROUP_DISKS, "fdb", "FILE", set_fdb, NULL},
     {GROUP_DISKS, "cdrom", "FILE", set_cdrom, "ISO image in the CD-ROM drive"},
-    {GROUP_DISKS, "drive", "file=FILE,...", set_drive, "if=ide|floppy, index=, media=disk|cdrom, format=raw, readonly=on"},
+    {GROUP_DISKS, "drive", "file=FILE,...", set_drive,
+     "if=ide|floppy, index=, media=disk|cdrom, format=raw, readonly=on"},
     {GROUP_CONSOLES, "serial", "DEV", set_serial,
      "stdio, mon:stdio, file:PATH, unix:PATH or tcp:HOST:PORT with ,server=on,wait=off, null, none"},
     {GROUP_CONSOLES, "parallel", "DEV", set_parallel, "printer on LPT1; devices as for -serial"},
@@ -457,7 +475,7 @@ static const struct option_row {
     {GROUP_DEVICES, "vga", "std|none", set_vga, "display card"},
     {GROUP_DEVICES, "nic", "user,...|none", set_nic, "network card and NAT: model=e1000, mac=, hostfwd=tcp::2222-:22"},
     {GROUP_DEVICES, "netdev", "user,id=NAME,...", set_netdev, "a network for -device e1000,netdev=NAME"},
-    {GROUP_DEVICES, "device", "NAME,...", set_device, 
+    {GROUP_DEVICES, "device", "NAME,...", set_device,
      "isa-debug-exit,iobase=PORT,iosize=BYTES; e1000,netdev=NAME; pci-testdev; vmmouse"},
     {GROUP_DEVICES, "nodefaults", NULL, set_nodefaults, "no default devices: no serial line, no display card"},
     {GROUP_DEBUG, "S", NULL, set_stopped, "start stopped; the monitor's cont goes on"},
@@ -510,6 +528,7 @@ void options_parse(struct options *options, int argc, char **argv)
     *options = (struct options){.ram_bytes = DEFAULT_RAM_BYTES, .has_vga = true, .has_vmport = true};
     options->accel.accel = translator_missing_feature() ? ACCEL_INTERP : ACCEL_JIT;
     options->accel.killed_threshold = TRANSLATOR_KILLED_THRESHOLD;
+    options->accel.windows = WINDOW_EARNED;
     disk_options_init(&options->disks);
     net_options_init(&options->net);
     if (!cpu_model_parse(&options->model, "qemu32", error, sizeof error))

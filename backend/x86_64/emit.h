@@ -2,7 +2,8 @@
  * x86-64 machine code, byte by byte. Knows encodings, not IR. SDM vol. 2, "Instruction Format", "VEX".
  *
  * An r/m operand is a register or [base + index * 2^scale + disp]. Widths are 1, 2, 4 or 8 bytes. A byte operand of
- * registers 4..7 means SPL, BPL, SIL, DIL, so a REX prefix is added; `high` asks for AH, CH, DH, BH instead.
+ * registers 4..7 means SPL, BPL, SIL, DIL, so a REX prefix is added; `high` asks for AH, CH, DH, BH instead. A `window`
+ * operand is gs:[...] with the address cut to 32 bits.
  */
 #ifndef BACKEND_X86_64_EMIT_H
 #define BACKEND_X86_64_EMIT_H
@@ -24,6 +25,7 @@ struct rm {
     uint8_t index; /* HOST_REG_NONE: none */
     uint8_t scale;
     uint8_t high; /* register: one of AH..BH, numbers 4..7 without REX */
+    bool window;  /* not in emit_lea and emit_vex */
     int32_t disp;
 };
 
@@ -93,6 +95,14 @@ static inline unsigned rm_bits(struct rm rm) /* REX.X and REX.B */
     return bits;
 }
 
+static inline void emit_window(struct emit *e, struct rm rm)
+{
+    if (!rm.window)
+        return;
+    emit8(e, 0x65); /* gs */
+    emit8(e, 0x67); /* 32-bit address */
+}
+
 /* The general form: optional mandatory prefix, REX, opcode, ModRM. `byte_reg`: reg is a byte register. */
 static inline void emit_op(struct emit *e, unsigned prefix, unsigned opcode, unsigned width, unsigned reg, struct rm rm,
                            bool byte_reg)
@@ -105,6 +115,7 @@ static inline void emit_op(struct emit *e, unsigned prefix, unsigned opcode, uns
         rex |= 0x40;
     if (byte_reg && reg >= 4)
         rex |= 0x40;
+    emit_window(e, rm);
     if (width == 2)
         emit8(e, 0x66);
     if (prefix)
@@ -173,6 +184,7 @@ static inline void emit_movzx(struct emit *e, unsigned reg, unsigned from_width,
     }
     if (from_width == 1 && !rm.is_mem && !rm.high && rm.reg >= 4)
         rex |= 0x40;
+    emit_window(e, rm);
     if (rex)
         emit8(e, 0x40 | rex);
     emit8(e, 0x0f);

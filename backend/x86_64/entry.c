@@ -112,6 +112,10 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     emit_mov_load(&e, 8, RSI, STATE(translated.scratch));
     call_c(&e, STATE(translated.link));
 
+    out->fault = e.at; /* as from `slow`: registers and flags are as at the instruction that faulted */
+    store_registers(&e);
+    call_c(&e, STATE(translated.fault));
+
     out->lookup = e.at;
     emit_mov_store(&e, 4, STATE(eip), RDX);
     store_registers(&e);

@@ -35,7 +35,7 @@ static bool high_has_name(const struct select *s, unsigned ref, unsigned other)
     if (ref != IR_AH)
         return false;
     return other == IR_IMM || other == IR_NONE || other == IR_AH || other == IR_EAX || other == IR_T0 ||
-           (other == IR_MEM && s->map.reg < 8);
+           (other == IR_MEM && rm_bits(s->map) == 0);
 }
 
 /* Brings AH..BH to the low byte of R12. */
@@ -192,6 +192,16 @@ static void one_operand(struct select *s, unsigned opcode, unsigned ext, unsigne
     }
 }
 
+/* A count is in CL on the host too, where the address of memory may be. */
+static void bring_count(struct select *s, const struct ir_op *op)
+{
+    if (op->dst == IR_MEM && !s->map.window) {
+        emit_lea(&s->e, 8, RDX, s->map);
+        s->map = RM_MEM(RDX, 0);
+    }
+    emit_mov(&s->e, 4, RCX, plan_reg[IR_ECX]);
+}
+
 static void select_shift(struct select *s, const struct ir_op *op, unsigned ext)
 {
     struct emit *e = &s->e;
@@ -207,30 +217,19 @@ static void select_shift(struct select *s, const struct ir_op *op, unsigned ext)
         }
         return;
     }
-    if (op->dst == IR_MEM) {
-        emit_lea(e, 8, RDX, rm_of(s, IR_MEM));
-        emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
-        emit_op(e, 0, op->width == 1 ? 0xd2 : 0xd3, op->width, ext, RM_MEM(RDX, 0), false);
-        return;
-    }
-    emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+    bring_count(s, op);
     one_operand(s, 0xd2, ext, op->dst, op->width);
 }
 
 static void select_double_shift(struct select *s, const struct ir_op *op, unsigned opcode)
 {
     struct emit *e = &s->e;
-    struct rm dst = rm_of(s, op->dst);
 
     if (op->arg) {
-        if (op->dst == IR_MEM) {
-            emit_lea(e, 8, RDX, dst);
-            dst = RM_MEM(RDX, 0);
-        }
-        emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
-        emit_op(e, 0, opcode + 1, op->width, plan_reg[op->src], dst, false);
+        bring_count(s, op);
+        emit_op(e, 0, opcode + 1, op->width, plan_reg[op->src], rm_of(s, op->dst), false);
     } else {
-        emit_op(e, 0, opcode, op->width, plan_reg[op->src], dst, false);
+        emit_op(e, 0, opcode, op->width, plan_reg[op->src], rm_of(s, op->dst), false);
         emit8(e, op->imm);
     }
 }

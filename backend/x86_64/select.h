@@ -99,6 +99,8 @@ void select_sti(struct select *s, const struct ir_op *op);
 void select_popf(struct select *s, const struct ir_op *op);
 void select_all(struct select *s, const struct ir_op *op); /* PUSHA, POPA */
 void select_within(struct select *s, const struct ir_op *op);
+/* The MAP's access goes through the window. */
+void select_window_site(struct select *s, const struct ir_op *op);
 /* A call of the slow trampoline. */
 void select_slow_call(struct select *s, struct x64_site site);
 

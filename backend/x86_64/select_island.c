@@ -37,6 +37,11 @@ static void call_slow(struct select *s, struct x64_site site)
     emit32(&s->e, add_site(s, site));
 }
 
+void select_window_site(struct select *s, const struct ir_op *op)
+{
+    add_site(s, select_site(s, (struct x64_site){.kind = X64_SITE_WINDOW, .insn = op->insn}));
+}
+
 void select_slow_call(struct select *s, struct x64_site site)
 {
     call_slow(s, select_site(s, site));

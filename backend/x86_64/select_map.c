@@ -178,12 +178,36 @@ void select_hoisted_group(struct select *s, unsigned group)
     find_group(s, &lowest, group, (struct x64_site){.is_hoisted = true});
 }
 
+/* The guest's address is the operand's, in the window that GS has as its base. Where the host has no page for it the
+ * instruction begins anew. */
+static void map_window(struct select *s, const struct ir_op *op)
+{
+    unsigned base = op->base == IR_NONE ? HOST_REG_NONE : plan_reg[op->base];
+    unsigned index = op->index == IR_NONE ? HOST_REG_NONE : plan_reg[op->index];
+
+    select_window_site(s, op);
+    if (base == HOST_REG_NONE && op->scale == 0) {
+        base = index;
+        index = HOST_REG_NONE;
+    }
+    s->map = (struct rm){.is_mem = 1,
+                         .window = true,
+                         .reg = (uint8_t)base,
+                         .index = (uint8_t)index,
+                         .scale = op->scale,
+                         .disp = (int32_t)op->imm};
+}
+
 void select_map(struct select *s, const struct ir_op *op)
 {
     const unsigned number = (unsigned)(op - s->job->ir->op), group = s->survey.group_of[number];
     const struct access_group *g;
 
     s->map_op = op;
+    if (s->survey.windowed[op->insn]) {
+        map_window(s, op);
+        return;
+    }
     if (!group) {
         map_alone(s, op);
         return;

@@ -97,14 +97,17 @@ static void select_fldcw(struct select *s, const struct ir_op *op)
     struct emit *e = &s->e;
     uint8_t *masked;
 
-    emit_lea(e, 8, RDX, s->map);
-    emit_movzx(e, RCX, 2, RM_MEM(RDX, 0));
+    if (!s->map.window) { /* its address may be in RCX */
+        emit_lea(e, 8, RDX, s->map);
+        s->map = RM_MEM(RDX, 0);
+    }
+    emit_movzx(e, RCX, 2, s->map);
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not */
     emit_pext(e, RCX, RCX, STATE(translated.mask_x87));
     masked = emit_jrcxz(e);
     select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
     emit_patch8(masked, e->at);
-    emit_op(e, 0, 0xd9, 4, 5, RM_MEM(RDX, 0), false);
+    emit_op(e, 0, 0xd9, 4, 5, s->map, false);
 }
 
 static void select_x87(struct select *s, const struct ir_op *op, const struct isa_row *row)

@@ -86,6 +86,64 @@ static void track(struct values *v, const struct ir_op *op, unsigned writes)
     }
 }
 
+static bool is_temporary(unsigned ref)
+{
+    return ref == IR_T0 || ref == IR_T1;
+}
+
+/* Does the operation leave registers, flags and memory as they are? Conservative. */
+static bool changes_nothing(const struct ir_op *op)
+{
+    switch (op->opcode) {
+    case IR_MAP:
+        return true;
+    case IR_MOV:
+    case IR_MOVZX:
+    case IR_MOVSX:
+    case IR_LEA:
+    case IR_EIP:
+        return is_temporary(op->dst);
+    default:
+        return false;
+    }
+}
+
+static bool knows_windows(const struct ir_op *op)
+{
+    return !(op->opcode >= IR_EFLAGS && op->opcode <= IR_CS_EIP) && op->opcode != IR_PUSHA && op->opcode != IR_POPA;
+}
+
+/* May the accesses of the instruction that begins at ir->op[first] fault on the host? Then it begins anew, so nothing
+ * may have changed before the last of them; and each MAP must be followed by an access, which faults as the guest's
+ * does: as a write, if any of them is one. */
+static bool may_fault(const struct x64_job *job, uint32_t first)
+{
+    const struct ir_block *ir = job->ir;
+    const unsigned insn = ir->op[first].insn;
+    const struct ir_op *map = NULL; /* nothing has used it yet */
+    bool changed = false;
+
+    if (job->adapted && job->adapted[insn] & X64_ADAPT_TABLES)
+        return false;
+    for (uint32_t i = first; i < ir->n_ops && ir->op[i].insn == insn; i++) {
+        const struct ir_op *op = &ir->op[i];
+
+        if (op->opcode == IR_MAP) {
+            if (map || job->mode->seg[op->seg] != SEG_CLASS_FLAT || op->addr16)
+                return false;
+            map = op;
+        } else if (op->dst == IR_MEM || op->src == IR_MEM) {
+            if (changed || (map && map->arg != IR_READ && op->opcode != IR_UNIT && op->dst != IR_MEM))
+                return false;
+            map = NULL;
+        }
+        if (!knows_windows(op))
+            return false;
+        changed |= !changes_nothing(op);
+    }
+    return !map;
+}
+
 static bool may_share(const struct x64_job *job, const struct ir_op *op)
 {
     return job->mode->seg[op->seg] == SEG_CLASS_FLAT && !op->addr16 && !op->align &&
@@ -226,6 +284,7 @@ void survey_block(const struct x64_job *job, struct survey *out)
     memset(out->writes, 0, ir->n_insns);
     memset(out->uses_t1, 0, ir->n_insns);
     memset(out->crosses, 0, ir->n_insns);
+    memset(out->windowed, 0, ir->n_insns);
     memset(out->group_of, 0, ir->n_ops);
     out->n_groups = 0;
     out->loops = block_loops(job);
@@ -238,7 +297,9 @@ void survey_block(const struct x64_job *job, struct survey *out)
             break;
         out->writes[op->insn] |= (uint8_t)writes;
         out->uses_t1[op->insn] |= select_uses_t1(op);
-        if (op->opcode == IR_MAP && !job->plain && may_share(job, op)) {
+        if (job->mode->windowed && (i == 0 || ir->op[i - 1].insn != op->insn))
+            out->windowed[op->insn] = may_fault(job, i);
+        if (op->opcode == IR_MAP && !job->plain && !out->windowed[op->insn] && may_share(job, op)) {
             at[i] = op->imm + (op->base == IR_NONE ? 0 : v.plus[op->base]) +
                     (op->index == IR_NONE ? 0 : v.plus[op->index] << op->scale);
             place_access(out, &v, op, i);

@@ -42,6 +42,7 @@ struct access_group {
 struct survey {
     uint8_t writes[IR_MAX_INSNS]; /* bit n: the instruction may write guest register n */
     bool uses_t1[IR_MAX_INSNS];   /* R12 does not outlive it */
+    bool windowed[IR_MAX_INSNS];  /* its accesses go through the window */
     bool crosses[IR_MAX_INSNS];   /* some group's host address is wanted behind the instruction */
     uint8_t group_of[IR_MAX_OPS]; /* MAPs: number of the group plus 1; 0: none */
     uint8_t offset[IR_MAX_OPS];   /* MAPs in a group: distance from its lowest byte */

@@ -28,9 +28,10 @@ struct x64_entry {
     /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The latter two by
      * REPNE, REPE first. */
     uint8_t *rep_movs[3], *rep_stos[3], *rep_cmps[2][3], *rep_scas[2][3];
-    uint8_t *leave;   /* EDX: EIP; back to the run loop */
-    uint8_t *done;    /* all state is in struct cpu: back to the run loop */
-    uint8_t *enter;   /* C function: void (struct cpu *, const void *exec_code) */
+    uint8_t *fault; /* a signal handler continues here: cpu->translated.fault decides where to go on */
+    uint8_t *leave; /* EDX: EIP; back to the run loop */
+    uint8_t *done;  /* all state is in struct cpu: back to the run loop */
+    uint8_t *enter; /* C function: void (struct cpu *, const void *exec_code) */
 };
 /* Writes them at `code`; returns the first byte behind them. */
 uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
@@ -38,8 +39,9 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
 uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
 #define X64_ENTRY_BYTES 8192u
 
-/* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. */
-enum x64_site_kind { X64_SITE_MAP, X64_SITE_GROUP, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
+/* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. A WINDOW is
+ * an access that the host's MMU translates: cpu->translated.fault finds it by the faulting instruction's address. */
+enum x64_site_kind { X64_SITE_MAP, X64_SITE_GROUP, X64_SITE_WINDOW, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
 struct x64_site {
     uint32_t block; /* number that the translator gave */
     uint8_t kind, insn;
@@ -72,8 +74,10 @@ struct x64_link {
 };
 
 enum x64_adapt {
+    X64_ADAPT_NOTHING,
     X64_ADAPT_UNALIGNED = 1, /* its accesses are not aligned */
     X64_ADAPT_UNGROUPED = 2, /* its page does not serve groups */
+    X64_ADAPT_TABLES = 4,    /* no window has its page */
 };
 
 struct x64_job {

@@ -226,6 +226,7 @@ struct cpu_translated {
     const void *flat_supervisor; /* and of the supervisor's */
     const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
     const void *(*link)(struct cpu *cpu, const uint8_t *site);   /* a jump whose block is not known yet */
+    const void *(*fault)(struct cpu *cpu, const uint8_t *unused); /* a window has no page there (translator/fault.c) */
     void (*settle_x87)(struct cpu *cpu);                         /* x87's pointers, before a segment register changes */
     void (*load_x87)(struct cpu *cpu);                           /* the guest's x87 into the host's */
     const void *(*lookup)(struct cpu *cpu);                      /* the block at cpu->eip */

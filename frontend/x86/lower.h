@@ -16,6 +16,7 @@ struct x86_mode {
     uint8_t cpl, iopl;
     uint8_t seg[6]; /* enum x86_seg_class (cpu.h), by enum sreg */
     bool forward;   /* DF is clear */
+    bool windowed;  /* accesses through flat segments are the host MMU's (softmmu/window.h) */
     bool
         x87_native; /* x87 and MMX may run on the host's unit: CR0.EM, TS clear, every exception masked, none pending */
     bool sse_native; /* the same for SSE: CR0.EM, TS clear, CR4.OSFXSR set, MXCSR masks everything */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs one bare-metal image and judges its end line.
 #   run.sh morph86|qemu|bochs IMAGE [LOG]      MORPH86: the emulator under test, default build/morph86;
-#   MORPH86_CPU, QEMU_CPU, BOCHS_CPU: CPU models; MORPH86_ACCEL: how morph86 runs guest code; GUEST_TIMEOUT: seconds; GUEST_KEEP: where to copy all output
+#   MORPH86_CPU, QEMU_CPU, BOCHS_CPU: CPU models; MORPH86_ACCEL, MORPH86_SOFTMMU: how morph86 runs guest code; GUEST_TIMEOUT: seconds; GUEST_KEEP: where to copy all output
 # Exit status 0: the image printed `N passed, 0 failed, K differ`. The cases' lines go to LOG, failures to stdout.
 set -eu
 emulator=$1 image=$2 log=${3:-}
@@ -22,7 +22,8 @@ qemu_like() {
 cp "$image" "$work/disk.img"
 status=0
 case $emulator in
-morph86) qemu_like "${MORPH86:-$here/../../build/morph86}" ${MORPH86_CPU:+-cpu "$MORPH86_CPU"} ${MORPH86_ACCEL:+-accel "$MORPH86_ACCEL"} -hda "$work/disk.img" ;;
+morph86) qemu_like "${MORPH86:-$here/../../build/morph86}" ${MORPH86_CPU:+-cpu "$MORPH86_CPU"} ${MORPH86_ACCEL:+-accel "$MORPH86_ACCEL"} \
+    ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} -hda "$work/disk.img" ;;
 qemu)
     qemu_like qemu-system-i386 -accel tcg -cpu "${QEMU_CPU:-qemu32,+nx}" \
         -drive "file=$work/disk.img,format=raw,if=ide,index=0,media=disk"

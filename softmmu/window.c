@@ -1,0 +1,221 @@
+/* Windows: see window.h. */
+#define _GNU_SOURCE
+#include "softmmu/window.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "softmmu/phys_map.h"
+
+#define PAGES 0x100000u
+#define WINDOW_BYTES                                                                                                   \
+    ((size_t)PAGES * PHYS_PAGE_SIZE + PHYS_PAGE_SIZE) /* with a guard: an access may begin in the last page */
+
+/* Far below vm.max_map_count, 65530 as a rule. */
+#define RUNS_MAX 16384u
+
+/* What it takes to earn a window, and what mapping costs (docs/prototypes.md). */
+#define EARN_MIN_NS 4000000u
+#define EARN_MAX_NS 1000000000u
+#define CALL_NS     8000u
+#define FAULT_NS    4000u
+#define FREE_NS     2000000u /* may be spent at any rate */
+#define SHARE       8u       /* of the time that it is open a window may cost one part in that many */
+
+struct window {
+    uint8_t *base;
+    const struct phys *phys;
+    enum window_policy policy;
+    bool open, unusable;
+    uint32_t first, last; /* mapped pages lie between these; first > last: none */
+    uint64_t since_ns;    /* when it was opened or emptied; 0: nobody has looked at the clock since */
+    uint64_t earn_ns, spent_ns;
+    struct {
+        uint32_t page, n;
+    } run[RUNS_MAX]; /* mapped since all was dropped; parts may be gone again */
+    uint32_t n_runs;
+    struct window_counters count;
+    uint8_t state[PAGES]; /* enum window_state */
+};
+
+/* To a few milliseconds; real time, as what is weighed is the host's. */
+static uint64_t clock_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct window *window_create(const struct phys *phys, enum window_policy policy)
+{
+    struct window *w =
+        mmap(NULL, sizeof *w, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (w == MAP_FAILED)
+        return NULL;
+    w->base = mmap(NULL, WINDOW_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (w->base == MAP_FAILED) {
+        munmap(w, sizeof *w);
+        return NULL;
+    }
+    w->phys = phys;
+    w->policy = policy;
+    w->first = PAGES;
+    w->earn_ns = EARN_MIN_NS;
+    return w;
+}
+
+void window_destroy(struct window *w)
+{
+    if (!w)
+        return;
+    munmap(w->base, WINDOW_BYTES);
+    munmap(w, sizeof *w);
+}
+
+uint8_t *window_base(const struct window *w)
+{
+    return w->base;
+}
+
+const struct window_counters *window_counters(const struct window *w)
+{
+    return &w->count;
+}
+
+bool window_is_open(const struct window *w)
+{
+    return w->open;
+}
+
+bool window_open(struct window *w)
+{
+    const uint64_t now_ns = clock_ns();
+
+    if (w->open || w->unusable || w->policy == WINDOW_NEVER)
+        return false;
+    if (!w->since_ns)
+        w->since_ns = now_ns;
+    if (w->policy == WINDOW_EARNED && now_ns - w->since_ns < w->earn_ns)
+        return false;
+    w->open = true;
+    w->since_ns = now_ns;
+    w->spent_ns = 0;
+    w->count.opened++;
+    return true;
+}
+
+/* Takes pages out. The host may have to split a mapping for that and refuse; the whole window it does not refuse. */
+static void unmap(struct window *w, uint32_t page, uint32_t n)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+
+    if (mmap(w->base + (size_t)page * PHYS_PAGE_SIZE, (size_t)n * PHYS_PAGE_SIZE, PROT_NONE, flags, -1, 0) !=
+        MAP_FAILED)
+        return;
+    w->unusable = true;
+    memset(w->state, 0, sizeof w->state);
+    if (mmap(w->base, WINDOW_BYTES, PROT_NONE, flags, -1, 0) == MAP_FAILED) {
+        fprintf(stderr, "morph86: the host does not give back a mapping; restart with -softmmu tlb\n");
+        abort();
+    }
+}
+
+bool window_map(struct window *w, uint32_t page, uint32_t n, const uint8_t *host, bool writable)
+{
+    const struct phys *phys = w->phys;
+
+    if (w->unusable || host < phys->ram || host + (size_t)n * PHYS_PAGE_SIZE > phys->ram + phys->ram_bytes)
+        return false;
+    if (w->n_runs == RUNS_MAX)
+        return false;
+    if (mmap(w->base + (size_t)page * PHYS_PAGE_SIZE, (size_t)n * PHYS_PAGE_SIZE,
+             PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED | MAP_POPULATE, phys->ram_fd,
+             host - phys->ram) == MAP_FAILED) {
+        unmap(w, page, n); /* what was there may be gone */
+        memset(w->state + page, WINDOW_NONE, n);
+        w->unusable = true;
+        w->open = false;
+        return false;
+    }
+    memset(w->state + page, writable ? WINDOW_WRITE : WINDOW_READ, n);
+    if (page < w->first)
+        w->first = page;
+    if (page + n - 1 > w->last)
+        w->last = page + n - 1;
+    w->run[w->n_runs].page = page;
+    w->run[w->n_runs++].n = n;
+    w->spent_ns += CALL_NS;
+    w->count.runs++;
+    w->count.pages += n;
+    return true;
+}
+
+enum window_state window_state(const struct window *w, uint32_t page)
+{
+    return (enum window_state)w->state[page];
+}
+
+/* It has to be earned for longer where it was not worth it, for shorter where it was. */
+static void judge(struct window *w)
+{
+    if (w->spent_ns < (clock_ns() - w->since_ns) / SHARE)
+        w->earn_ns = w->earn_ns / 2 < EARN_MIN_NS ? EARN_MIN_NS : w->earn_ns / 2;
+    else
+        w->earn_ns = w->earn_ns * 2 > EARN_MAX_NS ? EARN_MAX_NS : w->earn_ns * 2;
+}
+
+bool window_pay(struct window *w)
+{
+    w->spent_ns += FAULT_NS;
+    if (!w->open)
+        return false;
+    if (w->policy == WINDOW_ALWAYS ||
+        (w->spent_ns < FREE_NS + (clock_ns() - w->since_ns) / SHARE && w->n_runs < RUNS_MAX))
+        return true;
+    w->count.closed++;
+    window_drop_all(w);
+    return false;
+}
+
+void window_drop_page(struct window *w, uint32_t page)
+{
+    if (!w->state[page])
+        return;
+    w->state[page] = WINDOW_NONE;
+    unmap(w, page, 1);
+    w->spent_ns += CALL_NS;
+    w->count.dropped++;
+}
+
+void window_drop_write(struct window *w, uint32_t page)
+{
+    if (w->state[page] != WINDOW_WRITE)
+        return;
+    w->count.dropped++;
+    w->spent_ns += CALL_NS;
+    if (mprotect(w->base + (size_t)page * PHYS_PAGE_SIZE, PHYS_PAGE_SIZE, PROT_READ) == 0) {
+        w->state[page] = WINDOW_READ;
+    } else {
+        w->state[page] = WINDOW_NONE;
+        unmap(w, page, 1);
+    }
+}
+
+void window_drop_all(struct window *w)
+{
+    if (w->first <= w->last)
+        unmap(w, w->first, w->last - w->first + 1);
+    for (uint32_t i = 0; i < w->n_runs; i++)
+        memset(w->state + w->run[i].page, WINDOW_NONE, w->run[i].n);
+    if (w->open)
+        judge(w);
+    w->first = PAGES;
+    w->last = 0;
+    w->n_runs = 0;
+    w->open = false;
+    w->since_ns = 0;
+}
