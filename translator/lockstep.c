@@ -46,7 +46,8 @@ struct saved_page {
 
 /* How a run ended. */
 struct ending {
-    unsigned insns; /* done */
+    unsigned insns;    /* done */
+    unsigned at, last; /* numbers of the next one in the block, and of the one before */
     bool faulted, met_other, reads_undefined;
     uint32_t vector, error;
     bool has_error;
@@ -252,16 +253,24 @@ static uint32_t undefined_behind(uint32_t before, const struct insn *in)
     return (may_keep ? before : before & ~(row->flags_written & ~row->flags_undefined)) | row->flags_undefined;
 }
 
+/* Number of the instruction at EIP, a later one of the block; n_insns if there is none. */
+static unsigned find_insn(const struct block *block, uint32_t page_offset, unsigned from)
+{
+    while (from < block->n_insns && block->offset[from] != page_offset)
+        from++;
+    return from;
+}
+
 /* Executes the block's instructions, at most `limit` of them, until it is left. */
 static void run_insns(struct lockstep *l, const struct block *block, unsigned limit, struct ending *end)
 {
     struct cpu *cpu = l->t->cpu;
     const uint32_t page_eip = cpu->translated.page_eip;
 
-    while (end->insns < limit) {
-        const struct insn *in = &l->insn[end->insns];
+    while (end->insns < limit && end->at < block->n_insns) {
+        const struct insn *in = &l->insn[end->last = end->at];
         const uint32_t mask = block->code16 ? 0xffff : 0xffffffff;
-        const uint32_t eip = (page_eip + block->offset[end->insns]) & mask;
+        const uint32_t eip = (page_eip + block->offset[end->at]) & mask;
 
         if (in->row != ISA_ROW_UD && (isa_table[in->row].flags_read & end->undefined)) {
             end->reads_undefined = true;
@@ -270,7 +279,11 @@ static void run_insns(struct lockstep *l, const struct block *block, unsigned li
         callout_run(cpu, in, eip); /* a repeated string pauses for events, as it does on the engine */
         end->undefined = undefined_behind(end->undefined, in);
         end->insns++;
-        if (cpu->eip != ((eip + in->len) & mask) || cpu->shadow_next)
+        if (cpu->eip == ((eip + in->len) & mask))
+            end->at++;
+        else
+            end->at = find_insn(block, (cpu->eip - page_eip) & mask, end->at + 1); /* a jump within the block */
+        if (cpu->shadow_next)
             return;
     }
 }
@@ -558,7 +571,7 @@ void lockstep_run(struct cpu *cpu)
     if (reference.met_other || reference.reads_undefined || !block->alive) {
         memcpy(&cpu->unwind, &l->unwind, sizeof l->unwind);
         if (block->alive)
-            cut(l, block, reference.insns, reference.met_other);
+            cut(l, block, reference.at, reference.met_other);
         return;
     }
     enter_string_pages(l, block);
@@ -578,7 +591,7 @@ void lockstep_run(struct cpu *cpu)
         l->count.disturbed++;
     } else if (endings_differ(&engine, &reference, &d) || states_differ(l, reference.undefined, &d) ||
                memory_differs(l, &d)) {
-        if (disturbed && l->insn[reference.insns ? reference.insns - 1 : 0].rep)
+        if (disturbed && l->insn[reference.last].rep)
             l->count.disturbed++; /* it paused between two items */
         else
             report(l, block, &d);

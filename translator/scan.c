@@ -70,17 +70,34 @@ static void redirect(struct ir_block *ir, bool ends)
 
 #define SIDE_EXITS_MAX 2u /* more copy tails: 8 translate 6 MB of code three times over */
 
-/* A conditional jump forward in the page, where code is flat, becomes a side exit: the block goes on with what follows.
- */
-static bool becomes_side_exit(struct ir_block *ir, const struct x86_mode *mode, uint32_t here, unsigned n_before)
+/* Side exits whose targets the block has not come to. */
+struct side_exits {
+    unsigned n;
+    uint32_t target[SIDE_EXITS_MAX]; /* offsets in the page */
+};
+
+/* A conditional jump forward in the page, where code is flat, becomes a side exit: the block goes on with what follows,
+ * and if it comes to the target, the jump does not even leave it. */
+static bool becomes_side_exit(struct side_exits *side, struct ir_block *ir, const struct x86_mode *mode, uint32_t here)
 {
     struct ir_op *op = &ir->op[ir->n_ops - 1];
 
-    if (n_before == SIDE_EXITS_MAX || op->opcode != IR_JCC || !mode->code32 || mode->seg[CS] != SEG_CLASS_FLAT ||
+    if (side->n == SIDE_EXITS_MAX || op->opcode != IR_JCC || !mode->code32 || mode->seg[CS] != SEG_CLASS_FLAT ||
         op->imm <= here || op->imm >= PHYS_PAGE_SIZE)
         return false;
     op->opcode = IR_SIDE;
+    side->target[side->n++] = op->imm;
     return true;
+}
+
+static void come_to(struct side_exits *side, uint32_t offset)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < side->n; i++)
+        if (side->target[i] != offset)
+            side->target[n++] = side->target[i];
+    side->n = n;
 }
 
 uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
@@ -89,7 +106,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
     struct ir_block *ir = &t->ir;
     const uint32_t features = t->cpu->model->isa_features;
     uint32_t at = 0;
-    unsigned n_side = 0;
+    struct side_exits side = {0};
     uint32_t inline_ops = 0; /* of the last instruction, if it is emulated inline */
     bool ended = false;
 
@@ -104,6 +121,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
         if (ir->n_insns && lockstep_cuts_before(t, bytes + at))
             break;
         ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
+        come_to(&side, page_offset + at);
         inline_ops = 0;
         if (in->row == ISA_ROW_UD) {
             redirect(ir, true);
@@ -115,10 +133,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
                 (row->ends != ENDS_JUMP || jump_is_safe(t->cpu, mode, in, page_offset, page_offset + at)) &&
                 x86_lower(ir, in, mode)) {
                 ended = row->ends != ENDS_NEXT;
-                if (ended && becomes_side_exit(ir, mode, page_offset + at, n_side)) {
-                    n_side++;
-                    ended = false;
-                }
+                ended = ended && !becomes_side_exit(&side, ir, mode, page_offset + at);
             } else if (x86_redirect_inline(ir, in, mode)) {
                 ended = ir_info[ir->op[ir->n_ops - 1].opcode].effect == IR_EFFECT_END;
                 inline_ops = ir->n_ops - n_ops;

@@ -752,7 +752,7 @@ uint8_t *x64_select(struct x64_job *job)
     unsigned insn = 0, before = 0;
 
     /* The survey and the islands are filled as they are needed. */
-    memset(&s, 0, offsetof(struct select, island));
+    memset(&s, 0, offsetof(struct select, inner));
     s.job = job;
     s.e.at = job->code;
     survey_block(job, &s.survey);
@@ -771,7 +771,9 @@ uint8_t *x64_select(struct x64_job *job)
             return NULL;
         select_within_reach(&s, op);
         while (insn < op->insn) {
-            job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
+            if (++insn < ir->n_insns && s.survey.jumps_from[insn])
+                select_meet(&s, insn);
+            job->insn_host[insn] = (uint32_t)(s.e.at - job->code);
             if (job->counts && insn < ir->n_insns)
                 select_count(&s);
         }

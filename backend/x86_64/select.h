@@ -42,11 +42,19 @@ struct select {
         const struct ir_op *x87_note, *x87_data;
     } side[X64_MAX_LINKS];
     unsigned n_side;
+    unsigned n_inner;
     uint8_t *loop_at;             /* where a block that loops goes on */
     bool goes_on;                 /* the block may go on behind its last instruction, a CALLOUT_END */
-    bool led[SURVEY_GROUPS];      /* the group's host address has been found */
+    uint16_t led[SURVEY_GROUPS];  /* the group's host address has been found by that operation, plus 1; 0: not */
     uint8_t above[SURVEY_GROUPS]; /* how far above that address the group begins */
     unsigned n_islands, n_far_islands;
+    /* Jumps to later instructions of the block, and what is known where they are. */
+    struct inner_jump {
+        uint8_t *field;
+        uint8_t target;
+        bool sse_known, x87_known;
+        uint16_t led[SURVEY_GROUPS];
+    } inner[IR_MAX_INSNS];
     struct island island[SELECT_MAX_ISLANDS];
     struct island far_island[IR_MAX_OPS];
     struct survey survey;
@@ -83,6 +91,8 @@ void select_page_check(struct select *s);
 /* Ways out of the block (select_exit.c): its last operation, and the stubs of its links. */
 void select_exit(struct select *s, const struct ir_op *op);
 void select_stubs(struct select *s);
+/* An instruction that jumps of the block lead to begins. */
+void select_meet(struct select *s, unsigned insn);
 /* x87, MMX, SSE (select_unit.c). */
 bool select_unit(struct select *s, const struct ir_op *op);
 void select_unit_prepare(struct select *s, const struct ir_op *op);

@@ -258,6 +258,34 @@ static void loop_back(struct select *s, const struct ir_op *op)
     emit_patch32(emit_jcc32(e, op->arg), s->loop_at);
 }
 
+static void jump_within(struct select *s, const struct ir_op *op)
+{
+    struct inner_jump *jump = &s->inner[s->n_inner++];
+
+    jump->field = emit_jcc32(&s->e, op->arg);
+    jump->target = (uint8_t)survey_target(s->job->ir, op);
+    jump->sse_known = s->sse_known;
+    jump->x87_known = s->x87_known;
+    memcpy(jump->led, s->led, sizeof jump->led);
+}
+
+void select_meet(struct select *s, unsigned insn)
+{
+    select_note_x87(s); /* the other ways have nothing outstanding */
+    for (unsigned i = 0; i < s->n_inner; i++) {
+        const struct inner_jump *jump = &s->inner[i];
+
+        if (jump->target != insn)
+            continue;
+        emit_patch32(jump->field, s->e.at);
+        s->sse_known &= jump->sse_known;
+        s->x87_known &= jump->x87_known;
+        for (unsigned group = 0; group < SURVEY_GROUPS; group++)
+            if (s->led[group] != jump->led[group])
+                s->led[group] = 0;
+    }
+}
+
 void select_exit(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
@@ -266,14 +294,16 @@ void select_exit(struct select *s, const struct ir_op *op)
                    next = is_end ? 0 : s->job->ir->offset[op->insn + 1];
     uint8_t *over;
 
-    if (op->opcode != IR_SIDE)
+    if (op->opcode != IR_SIDE || survey_target(s->job->ir, op))
         select_note_x87(s);
     switch (op->opcode) {
     case IR_JMP:
         exit_to(s, op->imm, here, op->arg);
         break;
     case IR_SIDE:
-        if (s->x87_note)
+        if (survey_target(s->job->ir, op))
+            jump_within(s, op);
+        else if (s->x87_note)
             s->side[s->n_side++] = (struct side_exit){emit_jcc32(e, op->arg), op->imm, s->x87_note, s->x87_data};
         else
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);

@@ -218,7 +218,10 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 void select_within_reach(struct select *s, const struct ir_op *op)
 {
     /* x87's pointers may be stored before the operation. */
-    const unsigned notes = !s->x87_note ? 0 : ir_info[op->opcode].effect == IR_EFFECT_END ? 44 : s->x87_data ? 24 : 0;
+    const enum ir_effect effect = ir_info[op->opcode].effect;
+    const bool joins = op->insn < s->job->ir->n_insns && s->survey.jumps_from[op->insn];
+    const bool notes_all = effect == IR_EFFECT_END || effect == IR_EFFECT_EXIT || joins;
+    const unsigned notes = !s->x87_note ? 0 : notes_all ? 44 : s->x87_data ? 24 : 0;
     uint8_t *over;
 
     if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)

@@ -174,7 +174,7 @@ void select_hoisted_group(struct select *s, unsigned group)
     };
 
     _Static_assert(IR_EAX == 0 && IR_EDI == 7, "a value that a register has at the block's start has its number");
-    s->led[group] = true;
+    s->led[group] = UINT16_MAX;
     find_group(s, &lowest, group, (struct x64_site){.is_hoisted = true});
 }
 
@@ -214,7 +214,7 @@ void select_map(struct select *s, const struct ir_op *op)
     }
     g = &s->survey.group[group - 1];
     if (!s->led[group - 1]) {
-        s->led[group - 1] = true;
+        s->led[group - 1] = (uint16_t)(number + 1);
         lead_group(s, op, group - 1, s->survey.offset[number]);
     } else if (g->place == PLACE_SLOT) {
         emit_mov_load(&s->e, 8, RCX, slot_field(g));

@@ -273,10 +273,31 @@ static void hoist_groups(const struct ir_block *ir, const struct values *end, st
     }
 }
 
+unsigned survey_target(const struct ir_block *ir, const struct ir_op *side)
+{
+    for (unsigned insn = side->insn + 1u; insn < ir->n_insns && ir->offset[insn] <= side->imm; insn++)
+        if (ir->offset[insn] == side->imm)
+            return insn;
+    return 0;
+}
+
+/* Ways meet at the instruction: what some of them have written is not known. */
+static void meet(struct values *v, const struct survey *out, unsigned insn)
+{
+    unsigned writes = 0;
+
+    for (unsigned i = out->jumps_from[insn]; i < insn; i++)
+        writes |= out->writes[i];
+    for (unsigned reg = 0; writes; reg++, writes >>= 1)
+        if (writes & 1)
+            set_value(v, reg, v->next++, 0);
+}
+
 void survey_block(const struct x64_job *job, struct survey *out)
 {
     const struct ir_block *ir = job->ir;
     struct values v = {.next = 8};
+    unsigned insn = 0;
     uint32_t at[IR_MAX_OPS]; /* MAPs in a group: displacement, as the group counts it */
 
     for (uint16_t i = 0; i < 8; i++)
@@ -285,6 +306,7 @@ void survey_block(const struct x64_job *job, struct survey *out)
     memset(out->uses_t1, 0, ir->n_insns);
     memset(out->crosses, 0, ir->n_insns);
     memset(out->windowed, 0, ir->n_insns);
+    memset(out->jumps_from, 0, ir->n_insns);
     memset(out->group_of, 0, ir->n_ops);
     out->n_groups = 0;
     out->loops = block_loops(job);
@@ -292,12 +314,19 @@ void survey_block(const struct x64_job *job, struct survey *out)
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
         const unsigned writes = written(op);
+        const bool is_first = i == 0 || ir->op[i - 1].insn != op->insn;
+        unsigned target;
 
         if (op->insn == ir->n_insns) /* the jump that closes the block */
             break;
+        while (insn < op->insn)
+            if (out->jumps_from[++insn])
+                meet(&v, out, insn);
+        if (op->opcode == IR_SIDE && (target = survey_target(ir, op)) && !out->jumps_from[target])
+            out->jumps_from[target] = (uint8_t)(op->insn + 1);
         out->writes[op->insn] |= (uint8_t)writes;
         out->uses_t1[op->insn] |= select_uses_t1(op);
-        if (job->mode->windowed && (i == 0 || ir->op[i - 1].insn != op->insn))
+        if (job->mode->windowed && is_first)
             out->windowed[op->insn] = may_fault(job, i);
         if (op->opcode == IR_MAP && !job->plain && !out->windowed[op->insn] && may_share(job, op)) {
             at[i] = op->imm + (op->base == IR_NONE ? 0 : v.plus[op->base]) +

@@ -40,18 +40,23 @@ struct access_group {
 };
 
 struct survey {
-    uint8_t writes[IR_MAX_INSNS]; /* bit n: the instruction may write guest register n */
-    bool uses_t1[IR_MAX_INSNS];   /* R12 does not outlive it */
-    bool windowed[IR_MAX_INSNS];  /* its accesses go through the window */
-    bool crosses[IR_MAX_INSNS];   /* some group's host address is wanted behind the instruction */
-    uint8_t group_of[IR_MAX_OPS]; /* MAPs: number of the group plus 1; 0: none */
-    uint8_t offset[IR_MAX_OPS];   /* MAPs in a group: distance from its lowest byte */
+    uint8_t writes[IR_MAX_INSNS];     /* bit n: the instruction may write guest register n */
+    bool uses_t1[IR_MAX_INSNS];       /* R12 does not outlive it */
+    bool windowed[IR_MAX_INSNS];      /* its accesses go through the window */
+    bool crosses[IR_MAX_INSNS];       /* some group's host address is wanted behind the instruction */
+    uint8_t jumps_from[IR_MAX_INSNS]; /* number of the first instruction that jumps here within the block, plus 1; 0:
+                                         none */
+    uint8_t group_of[IR_MAX_OPS];     /* MAPs: number of the group plus 1; 0: none */
+    uint8_t offset[IR_MAX_OPS];       /* MAPs in a group: distance from its lowest byte */
     struct access_group group[SURVEY_GROUPS];
     unsigned n_groups;
     uint8_t flat_seg; /* some segment that groups use; all of them are flat */
     bool loops;       /* the block's last jump leads to its start, and may do so directly */
     bool sse, x87;    /* it has instructions of that unit */
 };
+
+/* Number of the instruction that the SIDE leads to, if it is of this block; else 0. */
+unsigned survey_target(const struct ir_block *ir, const struct ir_op *side);
 
 /* Fills *out for the block of `job`. */
 void survey_block(const struct x64_job *job, struct survey *out);
