@@ -17,7 +17,7 @@
 #define RUNS_MAX 16384u
 
 /* What it takes to earn a window, and what mapping costs (docs/prototypes.md). */
-#define EARN_MIN_NS 4000000u
+#define EARN_MIN_NS 16000000u
 #define EARN_MAX_NS 1000000000u
 #define CALL_NS     8000u
 #define FAULT_NS    4000u

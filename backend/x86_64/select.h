@@ -40,7 +40,7 @@ struct select {
         uint8_t *field;
         uint32_t target;
         const struct ir_op *x87_note, *x87_data;
-    } side[X64_MAX_LINKS];
+    } side[IR_MAX_INSNS];
     unsigned n_side;
     unsigned n_inner;
     uint8_t *loop_at;             /* where a block that loops goes on */
@@ -91,6 +91,7 @@ void select_page_check(struct select *s);
 /* Ways out of the block (select_exit.c): its last operation, and the stubs of its links. */
 void select_exit(struct select *s, const struct ir_op *op);
 void select_stubs(struct select *s);
+struct x64_link *select_new_link(struct select *s);
 /* An instruction that jumps of the block lead to begins. */
 void select_meet(struct select *s, unsigned insn);
 /* x87, MMX, SSE (select_unit.c). */

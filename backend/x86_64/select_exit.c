@@ -104,9 +104,15 @@ static void emit_poll(struct select *s, unsigned reg, uint32_t target)
         (struct island){.field = field, .kind = ISLAND_STOP, .stop_reg = (uint8_t)reg, .target = target};
 }
 
+struct x64_link *select_new_link(struct select *s)
+{
+    assert(s->job->n_links < X64_MAX_LINKS);
+    return &s->job->link[s->job->n_links++];
+}
+
 static struct x64_link *add_link(struct select *s, uint8_t *field, uint8_t *expected, uint32_t target, unsigned jump)
 {
-    struct x64_link *link = &s->job->link[s->job->n_links++];
+    struct x64_link *link = select_new_link(s);
 
     *link = (struct x64_link){
         .field = field, .expected = expected, .target = target, .block = s->job->block, .jump = (uint8_t)jump};

@@ -62,7 +62,7 @@ void select_count_up(struct emit *e, int by)
 static void emit_group_island(struct select *s, const struct island *island)
 {
     struct emit *e = &s->e;
-    struct x64_link *link = &s->job->link[s->job->n_links++];
+    struct x64_link *link = select_new_link(s);
     uint8_t *last_part, *slow, *crosses;
 
     if (island->stop_reg != PLAN_ADDRESS)

@@ -137,6 +137,7 @@ static void find_group(struct select *s, const struct ir_op *lowest, unsigned gr
         site.offset = (uint8_t)(site.offset + lowest->imm);
     } else {
         select_address(s, lowest, PLAN_ADDRESS);
+        s->above[group] = 0;
     }
     emit_pext(e, RCX, address, STATE(translated.mask_group));
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, g->writes ? FLAT_OFFSET_WRITE_GROUP : FLAT_OFFSET_READ_GROUP));

@@ -103,7 +103,7 @@ struct x64_job {
     uint32_t n_sites, n_links;
     uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
 };
-#define X64_MAX_LINKS  24u
+#define X64_MAX_LINKS  (IR_MAX_OPS + 8u) /* a MAP may have one, beside the ways out */
 #define X64_COLD_BYTES (64u << 10)
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
 uint8_t *x64_select(struct x64_job *job);

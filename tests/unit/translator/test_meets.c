@@ -57,6 +57,46 @@ static void a_group_that_one_of_two_ways_knows_is_found_again(void **state)
     }
 }
 
+/* It was found 8 bytes above ESI, and is found again below it. */
+static void a_group_may_be_found_again_from_elsewhere(void **state)
+{
+    struct machine *m = *state;
+
+    PUT(m, CODE, 0x85, 0xc9, 0x74, 0x03, /* test ecx, ecx; jz over */
+        0x8b, 0x56, 0x08,                /* mov edx, [esi + 8] */
+        0x83, 0xc6, 0x40,                /* over: add esi, 64 */
+        0x8b, 0x5e, 0xcc,                /* mov ebx, [esi - 52] */
+        0x8b, 0x6e, 0xc8, 0xf4);         /* mov ebp, [esi - 56]; hlt */
+    words(m, PLACE, 16, 50);
+    for (uint32_t pass = 0; pass < 4; pass++) {
+        m->cpu->gpr[ESI] = PLACE;
+        m->cpu->gpr[ECX] = pass & 1;
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EBX], 53);
+        assert_int_equal(m->cpu->gpr[EBP], 52);
+    }
+}
+
+/* As often as a block has room for. */
+static void a_group_may_be_found_again_many_times(void **state)
+{
+    enum { TIMES = 30 };
+    struct machine *m = *state;
+    uint32_t at = PUT(m, CODE, 0x85, 0xc9); /* test ecx, ecx */
+
+    for (uint8_t i = 0; i < TIMES; i++)
+        at = PUT(m, at, 0x74, 0x03, 0x8b, 0x46, (uint8_t)(4 * i)); /* jz over; mov eax, [esi + 4 i] */
+    PUT(m, at, 0xf4);
+    words(m, PLACE, TIMES, 50);
+    for (uint32_t pass = 0; pass < 4; pass++) {
+        m->cpu->gpr[ESI] = PLACE;
+        m->cpu->gpr[EAX] = 1;
+        m->cpu->gpr[ECX] = pass & 1;
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EAX], pass & 1 ? 50 + TIMES - 1 : 1);
+    }
+}
+
 /* A register that one way has changed is no longer what a group goes by. */
 static void a_base_that_one_way_has_changed_begins_another_group(void **state)
 {
@@ -190,6 +230,8 @@ int main(void)
     static const struct engine_test tests[] = {
         TEST(a_group_is_found_again_behind_a_jump),
         TEST(a_group_that_one_of_two_ways_knows_is_found_again),
+        TEST(a_group_may_be_found_again_from_elsewhere),
+        TEST(a_group_may_be_found_again_many_times),
         TEST(a_base_that_one_way_has_changed_begins_another_group),
         TEST(xmm_registers_are_there_behind_a_jump),
         TEST(x87_is_there_behind_a_jump),
