@@ -82,10 +82,32 @@ static uint32_t near_page_end(struct rng *r, const struct scene *s)
 
 /* ---- shapes ---- */
 
-/* Several accesses through one register; `in_place`: to one address. */
+/* Jumps over a few of the steps that follow. */
+struct detour {
+    unsigned at;    /* of the displacement; 0: none */
+    unsigned steps; /* until the ways meet */
+};
+
+/* Between two steps. */
+static void put_detour(struct piece *p, struct detour *detour)
+{
+    if (detour->at && (--detour->steps == 0 || p->n - detour->at - 1 > 80)) {
+        p->bytes[detour->at] = (uint8_t)(p->n - detour->at - 1);
+        detour->at = 0;
+    }
+    if (!detour->at && below(p->r, 5) == 0) {
+        put_byte(p, 0x70 + below(p->r, 16)); /* Jcc */
+        detour->at = p->n;
+        detour->steps = 1 + below(p->r, 3);
+        put_byte(p, 0);
+    }
+}
+
+/* Several accesses through one register, and jumps over some; `in_place`: to one address. */
 static void put_accesses(struct piece *p, bool in_place)
 {
     struct rng *r = p->r;
+    struct detour detour = {0};
     const unsigned count = 2 + below(r, 9), step = 1u << below(r, 5);
     struct wish wish = {.has_base = true, .base = (uint8_t)below(r, 8), .disp = (int8_t)(below(r, 40) - 8)};
     const int start = wish.disp;
@@ -96,6 +118,7 @@ static void put_accesses(struct piece *p, bool in_place)
         put_bytes(p, below(r, 3) ? near_page_end(r, p->s) : choose_offset(r, p->s), 4);
     }
     for (unsigned i = 0; i < count; i++) {
+        put_detour(p, &detour);
         wish.keeps = (uint8_t)(below(r, 12) ? 1u << wish.base : 0);
         if (!in_place)
             wish.disp = (int8_t)(below(r, 3) ? start + (int)(step * below(r, 9)) - (int)step * 4 : (int)below(r, 128));
@@ -109,6 +132,8 @@ static void put_accesses(struct piece *p, bool in_place)
             put_wished(p, &(struct wish){0});
         }
     }
+    if (detour.at)
+        p->bytes[detour.at] = (uint8_t)(p->n - detour.at - 1);
 }
 
 static void put_stack_step(struct piece *p)
