@@ -409,15 +409,11 @@ static void show_pages(struct mmu *mmu, struct flat_view *v)
     free(shown);
 }
 
-bool flat_open_window(struct mmu *mmu, enum mmu_view view)
+bool flat_open_window(struct mmu *mmu, enum mmu_view view, uint64_t busy_ns)
 {
     struct flat_view *v = &mmu->flat->view[view];
 
-    if (!v->window)
-        return false;
-    if (window_is_open(v->window))
-        return true;
-    if (!window_open(v->window))
+    if (!window_open(v->window, mmu->paging.cr3, busy_ns))
         return false;
     if (!mmu->journal) /* which wants to see the first write to each page */
         show_pages(mmu, v);

@@ -77,8 +77,8 @@ bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_vi
 bool flat_add_windows(struct mmu *mmu, enum window_policy policy);
 /* NULL: none. */
 struct window *flat_window(const struct flat *flat, enum mmu_view view);
-/* Is the view's window open, or can it be opened now? Maps what the tables hold then. */
-bool flat_open_window(struct mmu *mmu, enum mmu_view view);
+/* Opens the view's window if it can be opened now (window_open()), and maps what the tables hold. */
+bool flat_open_window(struct mmu *mmu, enum mmu_view view, uint64_t busy_ns);
 /* Maps the page of `address`, whose translation the TLB holds. */
 enum flat_window_fill {
     FLAT_WINDOW_FILLED,

@@ -17,8 +17,11 @@
 #define RUNS_MAX 16384u
 
 /* What it takes to earn a window, and what mapping costs (docs/prototypes.md). */
-#define EARN_MIN_NS 16000000u
-#define EARN_MAX_NS 1000000000u
+#define ROOT_NS     40000000u /* the address space's own time */
+#define OPEN_MIN_NS 4000000u  /* after a flush */
+#define OPEN_MAX_NS 1000000000u
+#define STEP_MAX_NS 10000000u /* between two looks at the clock; beyond that something else has run */
+#define ROOTS       64u
 #define CALL_NS     8000u
 #define FAULT_NS    4000u
 #define FREE_NS     2000000u /* may be spent at any rate */
@@ -31,7 +34,12 @@ struct window {
     bool open, unusable;
     uint32_t first, last; /* mapped pages lie between these; first > last: none */
     uint64_t since_ns;    /* when it was opened or emptied; 0: nobody has looked at the clock since */
-    uint64_t earn_ns, spent_ns;
+    uint64_t wait_ns, spent_ns;
+    uint64_t tick_ns, busy_ns; /* at the last look at the clock */
+    struct {
+        uint32_t root;
+        uint64_t busy_ns;
+    } earned[ROOTS]; /* by a hash */
     struct {
         uint32_t page, n;
     } run[RUNS_MAX]; /* mapped since all was dropped; parts may be gone again */
@@ -64,7 +72,7 @@ struct window *window_create(const struct phys *phys, enum window_policy policy)
     w->phys = phys;
     w->policy = policy;
     w->first = PAGES;
-    w->earn_ns = EARN_MIN_NS;
+    w->wait_ns = OPEN_MIN_NS;
     return w;
 }
 
@@ -91,15 +99,46 @@ bool window_is_open(const struct window *w)
     return w->open;
 }
 
-bool window_open(struct window *w)
+bool window_is_due(struct window *w)
 {
-    const uint64_t now_ns = clock_ns();
+    uint64_t now_ns;
 
     if (w->open || w->unusable || w->policy == WINDOW_NEVER)
         return false;
+    if (w->policy == WINDOW_ALWAYS)
+        return true;
+    now_ns = clock_ns();
+    if (now_ns == w->tick_ns)
+        return false;
+    w->tick_ns = now_ns;
+    return true;
+}
+
+/* Has the address space kept the processor busy for long enough? */
+static bool has_earned(struct window *w, uint32_t root, uint64_t busy_ns)
+{
+    const unsigned i = (root >> PHYS_PAGE_SHIFT ^ root >> 5) % ROOTS;
+    const uint64_t step_ns = busy_ns - w->busy_ns;
+
+    w->busy_ns = busy_ns;
+    if (w->earned[i].root != root) {
+        w->earned[i].root = root;
+        w->earned[i].busy_ns = 0;
+    }
+    if (w->earned[i].busy_ns < ROOT_NS)
+        w->earned[i].busy_ns += step_ns < STEP_MAX_NS ? step_ns : STEP_MAX_NS;
+    return w->earned[i].busy_ns >= ROOT_NS;
+}
+
+bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
+{
+    const uint64_t now_ns = clock_ns();
+
+    if (w->open || w->unusable)
+        return false;
     if (!w->since_ns)
         w->since_ns = now_ns;
-    if (w->policy == WINDOW_EARNED && now_ns - w->since_ns < w->earn_ns)
+    if (w->policy == WINDOW_EARNED && (!has_earned(w, root, busy_ns) || now_ns - w->since_ns < w->wait_ns))
         return false;
     w->open = true;
     w->since_ns = now_ns;
@@ -159,13 +198,13 @@ enum window_state window_state(const struct window *w, uint32_t page)
     return (enum window_state)w->state[page];
 }
 
-/* It has to be earned for longer where it was not worth it, for shorter where it was. */
+/* It takes longer to open where it was not worth it, less long where it was. */
 static void judge(struct window *w)
 {
     if (w->spent_ns < (clock_ns() - w->since_ns) / SHARE)
-        w->earn_ns = w->earn_ns / 2 < EARN_MIN_NS ? EARN_MIN_NS : w->earn_ns / 2;
+        w->wait_ns = w->wait_ns / 2 < OPEN_MIN_NS ? OPEN_MIN_NS : w->wait_ns / 2;
     else
-        w->earn_ns = w->earn_ns * 2 > EARN_MAX_NS ? EARN_MAX_NS : w->earn_ns * 2;
+        w->wait_ns = w->wait_ns * 2 > OPEN_MAX_NS ? OPEN_MAX_NS : w->wait_ns * 2;
 }
 
 bool window_pay(struct window *w)

@@ -6,9 +6,10 @@
  * flat tables grant (flat.h); what is not mapped faults, and the signal's handler has C code look (translator/fault.c).
  * A window never has a page that the tables for bytes do not have, so whatever ends a translation ends it here too.
  *
- * Mapping a page costs as much as thousands of look-ups, and a guest that changes address spaces empties the window.
- * So a window must be earned: it opens after some time without a flush, with what the tables hold by then, and closes
- * when it costs more than it can save; each time that happens it must be earned for longer.
+ * Mapping a page costs as much as thousands of look-ups, a guest that changes address spaces empties the window, and
+ * code is translated once more for it. So a window must be earned, by an address space that has kept the processor busy
+ * for a while: then it opens some time after each flush, with what the tables hold by then, and closes when it costs
+ * more than it can save; each time that happens it takes longer to open.
  */
 #ifndef SOFTMMU_WINDOW_H
 #define SOFTMMU_WINDOW_H
@@ -34,8 +35,11 @@ const struct window_counters *window_counters(const struct window *w);
 
 /* Should code use the window now? */
 bool window_is_open(const struct window *w);
-/* Opens a closed one if it has been earned; true then, and it is the caller's to map pages. */
-bool window_open(struct window *w);
+/* Is it time to ask whether a closed one can be opened? At most once a tick of the host's clock, and cheap. */
+bool window_is_due(struct window *w);
+/* Opens it if the address space `root` (CR3), which is the current one, has earned it; true then, and it is the
+ * caller's to map pages. `busy_ns`: for how long the processor has run guest code by now. */
+bool window_open(struct window *w, uint32_t root, uint64_t busy_ns);
 
 /* Maps `n` pages of RAM, from linear page number `page` on, which lie at `host` one behind the other. False if they are
  * not RAM, or the host refuses. */

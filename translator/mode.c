@@ -1,4 +1,6 @@
 /* Which translations fit the CPU as it is: everything they depend on beside the code's bytes. */
+#include <time.h>
+
 #include "frontend/x86/fpu.h"
 #include "frontend/x86/simd.h"
 #include "translator/internal.h"
@@ -24,17 +26,32 @@ static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
     return (uint64_t)cpu->seg[seg].access << (KEY_SEG + KEY_SEG_BITS * seg);
 }
 
-/* Do blocks use the view's window? Then it is this thread's. */
-static bool is_windowed(struct cpu *cpu)
+/* This thread's time but for what was spent on translating. */
+static uint64_t busy_ns(const struct translator *t)
 {
-    if (cpu->seg[DS].access != SEG_CLASS_FLAT || !cpu_code32(cpu) || !flat_open_window(&cpu->mmu, cpu->view))
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->count.translate_ns;
+}
+
+/* Do blocks use the view's window? Then it is this thread's. */
+static bool is_windowed(const struct translator *t)
+{
+    struct cpu *cpu = t->cpu;
+    struct window *w = flat_window(cpu->mmu.flat, cpu->view);
+
+    if (!w || cpu->seg[DS].access != SEG_CLASS_FLAT || !cpu_code32(cpu))
         return false;
-    faults_use_window(flat_window(cpu->mmu.flat, cpu->view));
+    if (!window_is_open(w) && (!window_is_due(w) || !flat_open_window(&cpu->mmu, cpu->view, busy_ns(t))))
+        return false;
+    faults_use_window(w);
     return true;
 }
 
-static uint64_t mode_key(struct cpu *cpu)
+static uint64_t mode_key(const struct translator *t)
 {
+    const struct cpu *cpu = t->cpu;
     const bool unit = !(cpu->cr0 & (CR0_EM | CR0_TS));
     const bool x87 = unit && !(~cpu->fpu.control & FPU_CW_MASKS) && !(cpu->fpu.status & FPU_SW_ES);
     const bool sse = unit && (cpu->cr4 & CR4_OSFXSR) && (cpu->fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
@@ -43,7 +60,7 @@ static uint64_t mode_key(struct cpu *cpu)
                          (uint64_t)cpu->cpl << KEY_CPL | (uint64_t)cpu_iopl(cpu) << KEY_IOPL |
                          (uint64_t)x87 << KEY_X87 | (uint64_t)sse << KEY_SSE |
                          (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD |
-                         (uint64_t)is_windowed(cpu) << KEY_WINDOWED;
+                         (uint64_t)is_windowed(t) << KEY_WINDOWED;
 
     /* No loop: this runs at every change of mode. */
     return key | seg_key(cpu, ES) | seg_key(cpu, CS) | seg_key(cpu, SS) | seg_key(cpu, DS) | seg_key(cpu, FS) |
@@ -78,7 +95,7 @@ static unsigned mode_hash(uint64_t key)
 uint32_t mode_update(struct translator *t)
 {
     struct cpu *cpu = t->cpu;
-    const uint64_t key = mode_key(cpu);
+    const uint64_t key = mode_key(t);
     uint32_t i = t->current_mode;
 
     cpu->translated.flat = flat_base(cpu->mmu.flat, cpu->view);
