@@ -64,6 +64,7 @@ refused "'nonsense'" -cpu pentium3,+nonsense
 refused "'sse2'" -cpu pentium3,sse2
 refused "'2'" -smp 2
 refused "'kvm'" -accel kvm
+refused "'vmx'" -softmmu vmx
 refused "'missing.bin'" -bios missing.bin
 refused "'oddrom'" -bios oddrom
 refused "'missing.rom'" -option-rom missing.rom
