@@ -10,6 +10,7 @@
 #include <string.h>
 #include <threads.h>
 
+#include "frontend/x86/sys.h"
 #include "translator/callout.h"
 
 /* Quotient, of `width` bytes, and the remainder above it in *result; false where the processor raises #DE. The dividend
@@ -47,6 +48,7 @@ const struct ir_helper_info ir_helpers[IR_HELPERS] = {
     [IR_HELPER_CALLOUT] = {"callout", "bppw", FUNCTION(callout_run)},
     [IR_HELPER_DIV] = {"div", "bqwwp", FUNCTION(divide)},
     [IR_HELPER_IDIV] = {"idiv", "bqwwp", FUNCTION(divide_signed)},
+    [IR_HELPER_TSC] = {"tsc", "qp", FUNCTION(cpu_tsc)},
 };
 
 /* libffi's view of the table, derived from it once. */

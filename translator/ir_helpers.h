@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum ir_helper { IR_HELPER_CALLOUT, IR_HELPER_DIV, IR_HELPER_IDIV, IR_HELPERS };
+enum ir_helper { IR_HELPER_CALLOUT, IR_HELPER_DIV, IR_HELPER_IDIV, IR_HELPER_TSC, IR_HELPERS };
 
 struct ir_helper_info {
     const char *name;

@@ -408,6 +408,14 @@ static bool pop_flags(struct cpu *cpu, uint32_t value, unsigned width, bool is_i
     return true;
 }
 
+static bool read_tsc(struct run *r)
+{
+    if (r->cpu->cpl != 0 && (r->cpu->cr4 & CR4_TSD))
+        return false;
+    write_double(r->cpu, ir_helper_call(IR_HELPER_TSC, (void *[]){&r->cpu}), 4);
+    return true;
+}
+
 /* ---- the loop ---- */
 
 /* Operations that go on with the next one. False if this is none, or the guest interpreter has to do it. */
@@ -456,6 +464,8 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
         return set_interrupt_flag(cpu);
     case IR_POPF:
         return pop_flags(cpu, source(r, op), width, op->arg);
+    case IR_TSC:
+        return read_tsc(r);
     case IR_SELECTOR:
         store(dst, cpu->seg[op->arg].selector, width);
         break;

@@ -48,7 +48,7 @@ static const char *fate(const struct translator *t, unsigned i)
             return "callout";
         if (op->opcode == IR_CALLOUT_END)
             return "callout, ends the block";
-        if (op->opcode == IR_EFLAGS || op->opcode == IR_CLI)
+        if (op->opcode == IR_EFLAGS || op->opcode == IR_CLI || op->opcode == IR_TSC)
             return "inline emulation";
         text = ir_info[op->opcode].effect == IR_EFFECT_EXIT  ? "lowered, side exit"
                : ir_info[op->opcode].effect == IR_EFFECT_END ? "lowered, ends the block"

@@ -233,6 +233,8 @@ bool lockstep_must_be_alone(const struct translator *t, const struct ir_op *last
         return false;
     if (in->row != ISA_ROW_UD && x86_holds_back(in)) /* the interpreter's side would stop behind it */
         return true;
+    if (last->opcode == IR_TSC) /* at another time it has another result */
+        return true;
     if (last->opcode != IR_CALLOUT && last->opcode != IR_CALLOUT_END)
         return false;
     if (in->row == ISA_ROW_UD)

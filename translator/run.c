@@ -12,6 +12,7 @@
 #include "frontend/x86/fpu.h"
 #include "frontend/x86/interp.h"
 #include "frontend/x86/run.h"
+#include "frontend/x86/sys.h"
 #include "translator/callout.h"
 #include "translator/internal.h"
 #include "translator/ir_run.h"
@@ -584,6 +585,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     cpu->translated.lookup = look_up;
     cpu->translated.load_x87 = x64_load_x87;
     cpu->translated.settle_x87 = x64_settle_x87_pointers;
+    cpu->translated.tsc = cpu_tsc;
     return true;
 fail:
     free(t->callouts_of_row);

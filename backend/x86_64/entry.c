@@ -73,6 +73,23 @@ static void call_c(struct emit *e, struct rm field)
     emit_op(e, 0, 0xff, 4, 4, STATE(translated.scratch), false); /* jmp */
 }
 
+/* For what a block called: C function at `field`(cpu). Its result is in RDX; the guest's registers and flags are as
+ * before. */
+static void call_c_inside(struct emit *e, struct rm field)
+{
+    store_registers(e);
+    if_unit_loaded(e, true);
+    emit_lea(e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
+    emit_op(e, 0, 0x83, 8, 5, RM_REG(RSP), false); /* the call that led here took 8 bytes of an aligned stack */
+    emit8(e, 8);
+    emit_op(e, 0, 0xff, 4, 2, field, false);
+    emit_op(e, 0, 0x83, 8, 0, RM_REG(RSP), false);
+    emit8(e, 8);
+    emit_mov(e, 8, RDX, RAX);
+    if_unit_loaded(e, false);
+    load_registers(e);
+}
+
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 
 static void push_or_pop(struct emit *e, unsigned opcode, unsigned reg)
@@ -130,32 +147,22 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
 
     out->load_x87 = e.at;
     emit_mov_store(&e, 4, STATE(translated.address), PLAN_ADDRESS);
-    store_registers(&e);
-    if_unit_loaded(&e, true);
-    emit_lea(&e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
-    emit_op(&e, 0, 0x83, 8, 5, RM_REG(RSP), false); /* the call that led here took 8 bytes of an aligned stack */
-    emit8(&e, 8);
-    emit_op(&e, 0, 0xff, 4, 2, STATE(translated.load_x87), false);
-    emit_op(&e, 0, 0x83, 8, 0, RM_REG(RSP), false);
-    emit8(&e, 8);
-    if_unit_loaded(&e, false);
-    load_registers(&e);
+    call_c_inside(&e, STATE(translated.load_x87));
     emit_mov_load(&e, 4, PLAN_ADDRESS, STATE(translated.address));
     emit8(&e, 0xc3);
 
     out->settle_x87 = e.at;
     emit_mov_store(&e, 8, STATE(translated.scratch), RAX);
-    store_registers(&e);
-    if_unit_loaded(&e, true);
-    emit_lea(&e, 8, RDI, RM_MEM(PLAN_STATE, -PLAN_STATE_BIAS));
-    emit_op(&e, 0, 0x83, 8, 5, RM_REG(RSP), false);
-    emit8(&e, 8);
-    emit_op(&e, 0, 0xff, 4, 2, STATE(translated.settle_x87), false);
-    emit_op(&e, 0, 0x83, 8, 0, RM_REG(RSP), false);
-    emit8(&e, 8);
-    if_unit_loaded(&e, false);
-    load_registers(&e);
+    call_c_inside(&e, STATE(translated.settle_x87));
     emit_mov_load(&e, 8, RAX, STATE(translated.scratch));
+    emit8(&e, 0xc3);
+
+    out->tsc = e.at;
+    call_c_inside(&e, STATE(translated.tsc));
+    emit_mov(&e, 4, plan_reg[IR_EAX], RDX);
+    emit_vex(&e, 3, 3, 1, 0xf0, RDX, 0, RM_REG(RDX)); /* rorx rdx, rdx, 32 */
+    emit8(&e, 32);
+    emit_mov(&e, 4, plan_reg[IR_EDX], RDX);
     emit8(&e, 0xc3);
 
     out->leave = e.at;

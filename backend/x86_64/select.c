@@ -525,6 +525,9 @@ static bool select_op(struct select *s, const struct ir_op *op)
     case IR_STI:
         select_sti(s, op);
         break;
+    case IR_TSC:
+        select_tsc(s, op);
+        break;
     case IR_POPF:
         select_popf(s, op);
         break;

@@ -107,6 +107,7 @@ void select_seg_prot(struct select *s, const struct ir_op *op);
 void select_cs_eip(struct select *s, const struct ir_op *op);
 void select_cli(struct select *s);
 void select_sti(struct select *s, const struct ir_op *op);
+void select_tsc(struct select *s, const struct ir_op *op);
 void select_popf(struct select *s, const struct ir_op *op);
 void select_all(struct select *s, const struct ir_op *op); /* PUSHA, POPA */
 void select_within(struct select *s, const struct ir_op *op);

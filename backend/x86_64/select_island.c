@@ -197,6 +197,7 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
     case IR_JZR:
     case IR_JNZR:
         return 96;
+    case IR_TSC:
     case IR_WITHIN:
         return 40;
     case IR_MOV:

@@ -258,6 +258,23 @@ void select_within(struct select *s, const struct ir_op *op)
     branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
 }
 
+/* ---- time ---- */
+
+/* CR4.TSD counts outside of CPL 0 only. */
+void select_tsc(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+
+    _Static_assert(CR4_TSD == 1 << 2, "to bit 31, and from there to all bits above");
+    if (s->job->mode->cpl != 0) {
+        emit_mov_load(e, 4, RCX, STATE(cr4));
+        emit_rorx(e, RCX, RCX, 3);
+        emit_op(e, 0, 0x63, 8, RCX, RM_REG(RCX), false); /* movsxd rcx, ecx */
+        branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+    }
+    emit_call_to(e, s->job->entry->tsc);
+}
+
 /* ---- PUSHA, POPA ---- */
 
 /* RCX is where the first of `bytes` is in a room of that size; are the others there too? */

@@ -25,6 +25,7 @@ struct x64_entry {
     uint8_t *lookup; /* EDX: EIP to go on at */
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
     uint8_t *settle_x87;          /* called: x64_settle_x87_pointers(). Spoils RCX and RDX */
+    uint8_t *tsc;                 /* called: the time-stamp counter to the guest's EDX:EAX. Spoils RAX, RCX and RDX */
     /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The latter two by
      * REPNE, REPE first. */
     uint8_t *rep_movs[3], *rep_stos[3], *rep_cmps[2][3], *rep_scas[2][3];

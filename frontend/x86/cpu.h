@@ -229,6 +229,7 @@ struct cpu_translated {
     const void *(*fault)(struct cpu *cpu, const uint8_t *unused); /* a window has no page there (translator/fault.c) */
     void (*settle_x87)(struct cpu *cpu);                         /* x87's pointers, before a segment register changes */
     void (*load_x87)(struct cpu *cpu);                           /* the guest's x87 into the host's */
+    uint64_t (*tsc)(struct cpu *cpu);                            /* the time-stamp counter */
     const void *(*lookup)(struct cpu *cpu);                      /* the block at cpu->eip */
     uint64_t counted, counter_spare; /* with translator_options.count: guest instructions that translated code has run */
 };

@@ -1,9 +1,9 @@
 /*
  * Inline emulation of sensitive instructions that are frequent: segment registers, far transfers of real and
- * virtual-8086 mode, PUSHF, POPF, CLI, STI, IRET. They work on the virtual processor's state, as the interpreter does,
- * and only where nothing of what translations depend on changes; all else is called out.
- * Source: SDM vol. 2, the page of each instruction. Same families as interp_sys_seg.c, interp_sys_far.c,
- * interp_sys_flag.c and interp_sys_iret.c.
+ * virtual-8086 mode, PUSHF, POPF, CLI, STI, IRET, RDTSC. They work on the virtual processor's state, as the interpreter
+ * does, and only where nothing of what translations depend on changes; all else is called out. Source: SDM vol. 2, the
+ * page of each instruction. Same families as interp_sys_seg.c, interp_sys_far.c, interp_sys_flag.c, interp_sys_iret.c
+ * and interp_sys_ctl.c.
  */
 #include "frontend/x86/lower_internal.h"
 
@@ -229,6 +229,14 @@ static bool lower_iret(struct lower *l)
     return true;
 }
 
+/* ---- time ---- */
+
+static bool lower_rdtsc(struct lower *l)
+{
+    ir_add(l->ir, IR_TSC, 0);
+    return true;
+}
+
 static const struct lower_rule sys_rules[] = {
     {&interp_mov_to_sreg, lower_mov_to_sreg, 0, 0},
     {&interp_mov_to_ss, lower_mov_to_sreg, 0, 0},
@@ -252,6 +260,7 @@ static const struct lower_rule sys_rules[] = {
     {&interp_cli, lower_cli_sti, IR_CLI, 0},
     {&interp_sti, lower_cli_sti, IR_STI, 0},
     {&interp_iret, lower_iret, 0, 0},
+    {&interp_rdtsc, lower_rdtsc, 0, 0},
     {0},
 };
 

@@ -12,8 +12,7 @@ accel=$3
 [ ! -e "$guest" ] || guest=$(realpath "$guest")
 case=engine-$(basename "$guest")-$accel
 . "$(dirname "$0")/machine.sh"
-# A busy wait of seconds, for cards that no machine here has, is left out: its length is a matter of time, not of work.
-append="console=ttyS0 quiet panic=-1 nokaslr noisapnp"
+append="console=ttyS0 quiet panic=-1 nokaslr"
 
 session() {
     native_session expected

@@ -215,7 +215,8 @@ static bool is_routine(const struct x64_entry *entry, uint64_t to)
             to == (uintptr_t)entry->rep_cmps[0][width] || to == (uintptr_t)entry->rep_cmps[1][width] ||
             to == (uintptr_t)entry->rep_scas[0][width] || to == (uintptr_t)entry->rep_scas[1][width])
             return true;
-    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87;
+    return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87 ||
+           to == (uintptr_t)entry->tsc;
 }
 
 /* Looks through [code, code + len): instructions, and branches that lead to one of them or to a trampoline. */
@@ -317,8 +318,8 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
 
 static bool is_redirected(const struct ir_block *ir)
 {
-    static const uint8_t opcodes[] = {IR_CALLOUT, IR_CALLOUT_END, IR_EFLAGS,   IR_CLI,      IR_STI,
-                                      IR_POPF,    IR_SELECTOR,    IR_SEG_REAL, IR_SEG_PROT, IR_CS_EIP};
+    static const uint8_t opcodes[] = {IR_CALLOUT, IR_CALLOUT_END, IR_EFLAGS,   IR_CLI,      IR_STI,   IR_POPF,
+                                      IR_TSC,     IR_SELECTOR,    IR_SEG_REAL, IR_SEG_PROT, IR_CS_EIP};
 
     /* to the interpreter, or to inline emulation on the virtual processor's state */
     for (unsigned i = 0; i < ir->n_ops; i++)

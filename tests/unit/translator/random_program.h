@@ -37,6 +37,7 @@ struct scene {
     unsigned cpl;
     bool small;           /* offsets are meant for segments that begin at DATA */
     bool modifies_itself; /* through GS */
+    bool hides_time;      /* from programs: CR4.TSD */
     unsigned data[4], stack;
     uint32_t offset; /* of the program from CODE */
     uint32_t shift;  /* what the bases of short segments differ by from run to run */
@@ -96,7 +97,7 @@ static void protect_pages(struct machine *m, const struct scene *s)
     put32(m, PAGE_DIRECTORY, PAGE_TABLE | 7);
     m->cpu->cr3 = PAGE_DIRECTORY;
     m->cpu->cr0 |= CR0_PG | CR0_WP;
-    m->cpu->cr4 = CR4_OSFXSR;
+    m->cpu->cr4 = CR4_OSFXSR | (s->hides_time ? CR4_TSD : 0);
     cpu_derive_paging(m->cpu);
 }
 
@@ -133,6 +134,7 @@ static void set_scene(struct machine *m, const struct scene *s)
 {
     const uint16_t dpl = s->cpl ? DPL3 : 0;
 
+    m->tsc = 0x9abcdef012345678;
     if (s->code == REAL_16) {
         set_real_scene(m, s);
         return;
@@ -178,6 +180,7 @@ static void choose_scene(struct rng *r, struct scene *s)
         s->data[1] = s->small ? 3 + below(r, 2) : 0; /* DS */
     s->stack = stacks[below(r, sizeof stacks / sizeof stacks[0])];
     s->modifies_itself = below(r, 6) == 0;
+    s->hides_time = below(r, 8) == 0;
     s->offset = below(r, 4) ? below(r, 0x1000) : 0xf80 + below(r, 0x80);
     s->shift = 0;
 }
@@ -313,6 +316,7 @@ static const uint16_t opcodes[] = {
     0xde,
     0xdf,
     /* 0F xx */
+    0x131,
     0x1a0,
     0x1a8,
     0x140,
@@ -455,8 +459,8 @@ static bool may_touch(const struct insn *in, unsigned reg)
         return true;
     if (pushes_segment(in))
         return reg == ESP;
-    if (isa_table[in->row].map != MAP_1B)
-        return reg != ECX && opcode == 0xc7; /* CMPXCHG8B; here and below implied registers */
+    if (isa_table[in->row].map != MAP_1B) /* CMPXCHG8B, RDTSC; here and below implied registers */
+        return reg != ECX && (opcode == 0xc7 || (opcode == 0x31 && reg != ESP));
     if (opcode >= 0xa4 && opcode <= 0xaf && opcode != 0xa8 && opcode != 0xa9)
         return true;
     if (opcode == 0x60 || opcode == 0x61 || opcode == 0xc8 || opcode == 0xc9)

@@ -22,6 +22,7 @@
 #define STI                      0xfb
 #define HLT                      0xf4
 #define NOP                      0x90
+#define RDTSC                    0x0f, 0x31
 
 /* ---- interrupts ---- */
 
@@ -339,6 +340,88 @@ static void they_name_the_code_segment_of_their_time(void **state)
     }
 }
 
+/* ---- time ---- */
+
+/* What C code may leave behind: nothing of it is to reach the guest. */
+static uint64_t spoiling_tsc(void *opaque)
+{
+    __asm__ volatile("xorl %%eax, %%eax\n\tmovl %%eax, %%ecx\n\tmovl %%eax, %%edx\n\tmovl %%eax, %%esi\n\t"
+                     "movl %%eax, %%r8d\n\tmovl %%eax, %%r9d\n\tmovl %%eax, %%r10d\n\tmovl %%eax, %%r11d\n\t"
+                     "pxor %%xmm0, %%xmm0\n\tpxor %%xmm7, %%xmm7" ::
+                         : "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm7", "cc");
+    return ((struct machine *)opaque)->tsc++;
+}
+
+static void rdtsc_brings_the_counter_to_edx_and_eax_and_changes_nothing_else(void **state)
+{
+    struct machine *m = *state;
+
+    m->board.tsc = spoiling_tsc;
+    m->cpu->msr.tsc_offset = (uint64_t)(DATA + 8) << 32;
+    /* mov [ebp], esi; stc; rdtsc; adc [ebp + 4], edi; mov [edx], ebx: the first two by one look-up */
+    PUT(m, CODE, 0x89, 0x75, 0x00, 0xf9, RDTSC, 0x11, 0x7d, 0x04, 0x89, 0x1a, HLT);
+    for (unsigned i = 0; i < 5; i++) {
+        m->tsc = 0x80000000 + i;
+        for (unsigned reg = 0; reg < 8; reg++)
+            m->cpu->gpr[reg] = 0x11111111u * (reg + 1);
+        m->cpu->gpr[EBP] = DATA;
+        put32(m, DATA + 4, 1);
+        run(m, CODE);
+        for (unsigned reg = 0; reg < 8; reg++)
+            assert_int_equal(m->cpu->gpr[reg], reg == EAX   ? 0x80000000 + i
+                                               : reg == EDX ? DATA + 8
+                                               : reg == EBP ? DATA
+                                                            : 0x11111111u * (reg + 1));
+        assert_int_equal(get32(m, DATA), 0x77777777);
+        assert_int_equal(get32(m, DATA + 4), 0x88888888u + 2);
+        assert_int_equal(get32(m, DATA + 8), 0x44444444);
+    }
+}
+
+static void rdtsc_leaves_the_units_registers_alone(void **state)
+{
+    struct machine *m = *state;
+
+    m->board.tsc = spoiling_tsc;
+    m->cpu->cr4 |= CR4_OSFXSR;
+    m->cpu->fpu.mxcsr = 0x1f80;
+    /* fninit; jmp to the next; fld1; movaps xmm0, xmm1; movaps xmm7, xmm1; rdtsc; addps xmm0, xmm7; fadd st0, st0;
+     * fistp dword [DATA]; movaps [DATA + 16], xmm0 */
+    PUT(m, CODE, 0xdb, 0xe3, 0xeb, 0x00, 0xd9, 0xe8, 0x0f, 0x28, 0xc1, 0x0f, 0x28, 0xf9, RDTSC, 0x0f, 0x58, 0xc7, 0xd8,
+        0xc0, 0xdb, 0x1d, LE32(DATA), 0x0f, 0x29, 0x05, LE32(DATA + 16), HLT);
+    for (unsigned i = 0; i < 5; i++) {
+        for (unsigned n = 0; n < 4; n++)
+            m->cpu->fpu.xmm[1].d[n] = 0x3f800000; /* 1.0 */
+        run(m, CODE);
+        assert_int_equal(get32(m, DATA), 2);
+        for (unsigned n = 0; n < 4; n++)
+            assert_int_equal(get32(m, DATA + 16 + 4 * n), 0x40000000);
+    }
+}
+
+/* In code that was translated while it was allowed too. HLT faults as well, at CPL 3. */
+static void cr4_tsd_keeps_the_counter_from_programs(void **state)
+{
+    struct machine *m = *state;
+
+    PUT(m, HANDLER(VEC_GP), HLT);
+    PUT(m, CODE, RDTSC, HLT);
+    m->tsc = 1;
+    for (unsigned i = 0; i < 8; i++) {
+        const bool is_forbidden = i & 1;
+        const unsigned cpl = i & 2 ? 0 : 3;
+
+        enter_protected(m, cpl);
+        m->cpu->cr4 = is_forbidden ? CR4_TSD : 0;
+        m->cpu->gpr[EAX] = m->cpu->gpr[EDX] = 0x55;
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EAX], is_forbidden && cpl ? 0x55 : 1);
+        assert_int_equal(m->cpu->gpr[EDX], is_forbidden && cpl ? 0x55 : 0);
+        if (cpl)
+            assert_int_equal(get32(m, STACK0 - 20), is_forbidden ? CODE : CODE + 2);
+    }
+}
+
 /* ---- PUSHA and POPA ---- */
 
 /* At the end of a page, and where SP wraps. */
@@ -411,6 +494,9 @@ static const struct engine_test tests[] = {
     TEST(a_descriptor_is_for_those_who_may_load_it),
     TEST(they_name_the_data_segment_of_their_time),
     TEST(they_name_the_code_segment_of_their_time),
+    TEST(rdtsc_brings_the_counter_to_edx_and_eax_and_changes_nothing_else),
+    TEST(rdtsc_leaves_the_units_registers_alone),
+    TEST(cr4_tsd_keeps_the_counter_from_programs),
     TEST(all_registers_come_back_from_wherever_they_were_pushed),
     TEST(all_registers_are_pushed_across_pages),
 };

@@ -111,6 +111,7 @@ static void each_broken_rule_is_named(void **state)
         {"something can fault after guest state has changed", 1, "mov.4 eax, ecx\nmap.4 r ds:[eax]"},
         {"something can fault after guest state has changed", 1, "cmp.4 eax, ecx\nmap.4 r ds:[eax]"},
         {"something can fault after guest state has changed", 1, "lahf\nmap.4 r ds:[eax]"},
+        {"something can fault after guest state has changed", 1, "tsc\nmap.4 r ds:[ecx]"},
         {"something can fault after guest state has changed", 1, "clc\ndiv.4 ecx"},
         {"something can fault after guest state has changed", 1, "mul.4 ecx\ndiv.4 ecx"},
         {"something can fault after guest state has changed", 1, "xchg.4 eax, ecx\nidiv.4 ecx"},

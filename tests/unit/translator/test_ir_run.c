@@ -451,6 +451,33 @@ static void divisions_that_overflow_are_called_out(void **state)
     assert_int_equal(GPR(f, EDX), 2);
 }
 
+/* ---- time ---- */
+
+static uint64_t board_tsc(void *opaque)
+{
+    return ((struct fixture *)opaque)->m->tsc;
+}
+
+static void the_time_stamp_counter_is_called_out_where_it_is_forbidden(void **state)
+{
+    struct fixture *f = *state;
+
+    f->board.tsc = board_tsc;
+    f->m->tsc = 0x123456789a;
+    f->cpu->msr.tsc_offset = 0x100000000;
+    for (unsigned i = 0; i < 4; i++) {
+        const bool is_forbidden = i == 3;
+
+        enter_protected(f->m, i & 1 ? 3 : 0);
+        f->cpu->cr4 = i & 2 ? CR4_TSD : 0;
+        GPR(f, EAX) = GPR(f, EDX) = 0x55, GPR(f, EBX) = 0;
+        run(f, "=tsc\n=mov.4 ebx, eax");
+        assert_int_equal(f->callouts.n, is_forbidden);
+        assert_int_equal(GPR(f, EBX), is_forbidden ? 0x55 : 0x3456789a);
+        assert_int_equal(GPR(f, EDX), is_forbidden ? 0x55 : 0x13);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, create, destroy)
 
 int main(void)
@@ -473,6 +500,7 @@ int main(void)
         TEST(unmasking_an_exception_ends_the_block),
         TEST(a_callout_that_ends_leaves_eip_alone),
         TEST(divisions_that_overflow_are_called_out),
+        TEST(the_time_stamp_counter_is_called_out_where_it_is_forbidden),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,15 @@ static void in_asm_tells_class_and_fate_of_each_instruction(void **state)
     assert_null(strstr(text, "OUT"));
 }
 
+static void rdtsc_is_emulated_inline(void **state)
+{
+    struct desk *d = *state;
+
+    enter_protected(d->m, 0);
+    assert_contains(LOG_OF_RUN(d, ACCEL_IR, "in_asm", 0x0f, 0x31, 0xf4), /* rdtsc; hlt */
+                    "; behaviour-sensitive, inline emulation\n");
+}
+
 static void the_class_is_that_of_the_mode(void **state)
 {
     struct desk *d = *state;
@@ -231,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LENS_TEST(in_asm_tells_class_and_fate_of_each_instruction),
+        LENS_TEST(rdtsc_is_emulated_inline),
         LENS_TEST(the_class_is_that_of_the_mode),
         LENS_TEST(op_prints_the_ir_below_its_guest_instruction),
         LENS_TEST(op_opt_prints_what_the_backend_gets),
