@@ -196,6 +196,11 @@ static inline void emit_rorx(struct emit *e, unsigned to, unsigned from, unsigne
     emit_vex(e, 3, 3, 0, 0xf0, to, 0, RM_REG(from));
     emit8(e, count);
 }
+static inline void emit_swap_halves(struct emit *e, unsigned reg) /* rorx reg, reg, 32, of 64 bits */
+{
+    emit_vex(e, 3, 3, 1, 0xf0, reg, 0, RM_REG(reg));
+    emit8(e, 32);
+}
 static inline void emit_shrx(struct emit *e, unsigned to, unsigned from, unsigned count_reg)
 {
     emit_vex(e, 3, 2, 0, 0xf7, to, count_reg, RM_REG(from));
@@ -244,6 +249,13 @@ static inline uint8_t *emit_jrcxz(struct emit *e)
 {
     emit8(e, 0xe3);
     return e->at++;
+}
+/* If RCX is negative, as a number not far from 0: all ones are above its low half. Spoils RCX; flags stay. */
+static inline uint8_t *emit_jump_if_negative(struct emit *e)
+{
+    emit_swap_halves(e, RCX);
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
+    return emit_jrcxz(e);
 }
 static inline void emit_jmp_to(struct emit *e, const uint8_t *target)
 {

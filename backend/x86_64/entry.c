@@ -11,8 +11,6 @@
 #include "backend/x86_64/plan.h"
 #include "frontend/x86/flags.h"
 
-#define STATE(field) RM_MEM(PLAN_STATE, (int)offsetof(struct cpu, field) - PLAN_STATE_BIAS)
-
 const char *x64_missing_feature(void)
 {
     unsigned a, b, c, d;
@@ -160,8 +158,7 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     out->tsc = e.at;
     call_c_inside(&e, STATE(translated.tsc));
     emit_mov(&e, 4, plan_reg[IR_EAX], RDX);
-    emit_vex(&e, 3, 3, 1, 0xf0, RDX, 0, RM_REG(RDX)); /* rorx rdx, rdx, 32 */
-    emit8(&e, 32);
+    emit_swap_halves(&e, RDX);
     emit_mov(&e, 4, plan_reg[IR_EDX], RDX);
     emit8(&e, 0xc3);
 

@@ -42,10 +42,29 @@ static void find_host(struct routine *r, unsigned to, unsigned linear, uint32_t 
     emit_op(e, 0, 0x01, 8, linear, RM_REG(to), false);
 }
 
+static void keep_flags(struct emit *e)
+{
+    emit_flags_to_rax(e);
+    emit_mov(e, 4, PLAN_T1, RAX);
+}
+
 static void put_back_flags(struct emit *e)
 {
     emit_mov(e, 4, RAX, PLAN_T1);
     emit_flags_from_rax(e);
+}
+
+/* The routine's end: what is left is the interpreter's. Returns the first byte behind it. */
+static uint8_t *leave_the_rest(struct routine *r)
+{
+    struct emit *e = &r->e;
+
+    for (unsigned i = 0; i < r->n; i++)
+        emit_patch32(r->to_slow[i], e->at);
+    put_back_flags(e);
+    emit_mov_imm32(e, RCX, 0);
+    emit8(e, 0xc3);
+    return e->at;
 }
 
 static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
@@ -54,8 +73,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     struct emit *e = &r.e;
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
 
-    emit_flags_to_rax(e);
-    emit_mov(e, 4, PLAN_T1, RAX);
+    keep_flags(e);
     emit_op(e, 0, 0x81, 4, 7, RM_REG(ecx), false); /* cmp ecx, a page's worth */
     emit32(e, PHYS_PAGE_SIZE >> shift);
     slow_if(&r, 7);
@@ -83,28 +101,23 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     put_back_flags(e);
     emit_mov_imm32(e, RCX, 1);
     emit8(e, 0xc3);
-    for (unsigned i = 0; i < r.n; i++)
-        emit_patch32(r.to_slow[i], e->at);
-    put_back_flags(e);
-    emit_mov_imm32(e, RCX, 0);
-    emit8(e, 0xc3);
-    return e->at;
+    return leave_the_rest(&r);
 }
 
-/* RAX = how many elements lie between `linear` and its page's end, as far as that is less than RAX; clobbers RCX. Adds
- * the page's addend to `linear` in `to`. */
+/* RAX = how many elements lie between `linear` and its page's end, as far as that is less than RAX; clobbers RCX. `to`
+ * = host address of the first. */
 static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned shift)
 {
     struct emit *e = &r->e;
     uint8_t *enough;
 
     emit_mov(e, 4, RCX, linear);
-    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false);  /* not ecx */
-    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false);  /* and ecx, 0xfff: bytes behind this one */
+    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
+    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false); /* and ecx, 0xfff: bytes behind this one */
     emit32(e, PHYS_PAGE_SIZE - 1);
-    emit_op(e, 0, 0x83, 4, 0, RM_REG(RCX), false);  /* add ecx, 1 */
+    emit_op(e, 0, 0x83, 4, 0, RM_REG(RCX), false); /* add ecx, 1 */
     emit8(e, 1);
-    emit_op(e, 0, 0xc1, 4, 5, RM_REG(RCX), false);  /* shr ecx, shift */
+    emit_op(e, 0, 0xc1, 4, 5, RM_REG(RCX), false); /* shr ecx, shift */
     emit8(e, shift);
     emit_op(e, 0, 0x39, 4, RCX, RM_REG(RAX), false); /* cmp eax, ecx */
     enough = emit_jcc8(e, 6);
@@ -114,8 +127,7 @@ static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned s
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_READ1));
     emit_op(e, 0, 0x85, 8, RCX, RM_REG(RCX), false); /* test */
     slow_if(r, 4);
-    if (to != HOST_REG_NONE)
-        emit_lea(e, 8, to, RM_SIB(RCX, linear, 0, 0));
+    emit_lea(e, 8, to, RM_SIB(RCX, linear, 0, 0));
 }
 
 /* REPE or REPNE, CMPS or SCAS. */
@@ -126,11 +138,12 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
     uint8_t *stopped, *counted, *found;
 
-    emit_flags_to_rax(e);
-    emit_mov(e, 4, PLAN_T1, RAX);
+    keep_flags(e);
     emit_mov(e, 4, RAX, ecx);
-    if (is_cmps)
-        find_run(&r, HOST_REG_NONE, esi, shift);
+    if (is_cmps) {
+        find_run(&r, RDX, esi, shift);
+        emit_mov_store(e, 8, STATE(translated.scratch), RDX);
+    }
     find_run(&r, RDX, edi, shift);
     emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
     slow_if(&r, 4);
@@ -138,11 +151,8 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     emit8(e, 0x57); /* push rdi */
     emit8(e, 0x56); /* push rsi */
     emit_mov(e, 8, RDI, RDX);
-    if (is_cmps) {
-        emit_shrx(e, RCX, esi, PLAN_STATE);
-        emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_READ1));
-        emit_lea(e, 8, RSI, RM_SIB(RCX, esi, 0, 0));
-    }
+    if (is_cmps)
+        emit_mov_load(e, 8, RSI, STATE(translated.scratch));
     emit_mov(e, 4, RCX, RAX);
     emit_mov(e, 4, RDX, RAX);
     emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
@@ -171,12 +181,7 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     emit_mov(e, 4, RCX, ecx);
     counted = emit_jrcxz(e);
     emit_patch8(counted, done);
-    for (unsigned i = 0; i < r.n; i++)
-        emit_patch32(r.to_slow[i], e->at);
-    put_back_flags(e);
-    emit_mov_imm32(e, RCX, 0);
-    emit8(e, 0xc3);
-    return e->at;
+    return leave_the_rest(&r);
 }
 
 uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out)

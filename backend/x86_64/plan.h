@@ -21,6 +21,8 @@
  * Most of what translated code touches is then within reach of an 8-bit displacement. */
 #define PLAN_STATE_BIAS 268
 _Static_assert((PLAN_STATE_BIAS & 31) == 12, "SHRX by PLAN_STATE shifts a page number out");
+/* A field of struct cpu. */
+#define STATE(field) RM_MEM(PLAN_STATE, (int)offsetof(struct cpu, field) - PLAN_STATE_BIAS)
 
 /* Host register of each enum ir_ref up to IR_T1. EAX is in RBX, so that AH has a name (BH). */
 static const uint8_t plan_reg[IR_T1 + 1] = {

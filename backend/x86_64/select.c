@@ -72,15 +72,18 @@ void select_offset(struct select *s, const struct ir_op *op, unsigned to)
         emit_movzx(&s->e, to, 2, RM_REG(to));
 }
 
+struct rm select_segment_field(unsigned seg, size_t field)
+{
+    return RM_MEM(PLAN_STATE,
+                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
+}
+
 void select_address(struct select *s, const struct ir_op *op, unsigned to)
 {
     select_offset(s, op, to);
     if (s->job->mode->seg[op->seg] == SEG_CLASS_FLAT)
         return;
-    emit_mov_load(&s->e, 4, RCX,
-                  RM_MEM(PLAN_STATE, (int)(offsetof(struct cpu, seg) + op->seg * sizeof(struct segment) +
-                                           offsetof(struct segment, base)) -
-                                         PLAN_STATE_BIAS));
+    emit_mov_load(&s->e, 4, RCX, select_segment_field(op->seg, offsetof(struct segment, base)));
     emit_lea(&s->e, 4, to, RM_SIB(RCX, to, 0, 0));
 }
 

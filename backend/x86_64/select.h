@@ -6,8 +6,6 @@
 #include "backend/x86_64/survey.h"
 #include "backend/x86_64/x64.h"
 
-#define STATE(field) RM_MEM(PLAN_STATE, (int)offsetof(struct cpu, field) - PLAN_STATE_BIAS)
-
 #define SELECT_MAX_ISLANDS 16u
 
 /* Out-of-line code that a JRCXZ leads to. */
@@ -63,6 +61,8 @@ struct select {
 /* What a site tells of where it stands. */
 struct x64_site select_site(const struct select *s, struct x64_site site);
 void select_branch_to_island(struct select *s, uint8_t *field, struct x64_site site);
+/* Where a field of struct segment is that a segment register has. */
+struct rm select_segment_field(unsigned seg, size_t field);
 /* The address that a MAP or LEA names, to host register `to`: offset in its segment; linear (this one uses RCX). */
 void select_offset(struct select *s, const struct ir_op *op, unsigned to);
 void select_address(struct select *s, const struct ir_op *op, unsigned to);

@@ -94,14 +94,12 @@ uint8_t *x64_emit_landing(uint8_t *code, const struct x64_landing *landing, uint
     return e.at;
 }
 
-static void emit_poll(struct select *s, unsigned reg, uint32_t target)
+/* Has the island leave the block when something wants the run loop. */
+static void emit_poll(struct select *s, struct island island)
 {
-    uint8_t *field;
-
     emit_mov_load(&s->e, 8, RCX, STATE(translated.run_ok));
-    field = emit_jrcxz(&s->e);
-    s->island[s->n_islands++] =
-        (struct island){.field = field, .kind = ISLAND_STOP, .stop_reg = (uint8_t)reg, .target = target};
+    island.field = emit_jrcxz(&s->e);
+    s->island[s->n_islands++] = island;
 }
 
 struct x64_link *select_new_link(struct select *s)
@@ -154,7 +152,7 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
 
     if (target_in_page(s, target)) {
         if (target <= from)
-            emit_poll(s, HOST_REG_NONE, target);
+            emit_poll(s, (struct island){.kind = ISLAND_STOP, .stop_reg = HOST_REG_NONE, .target = target});
         add_link(s, emit_jmp32(e), NULL, target, jump);
         select_islands(s);
         return;
@@ -166,7 +164,7 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
         if (limit_may_end_chain(s->job->mode)) {
             emit_jmp_to(e, s->job->entry->lookup);
         } else {
-            emit_poll(s, RDX, 0);
+            emit_poll(s, (struct island){.kind = ISLAND_STOP, .stop_reg = RDX});
             add_link(s, emit_jmp32(e), NULL, target, jump)->to_landing = true;
         }
         select_islands(s);
@@ -174,7 +172,8 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
     }
     emit_mov_load(e, 4, RDX, STATE(translated.page_eip));
     emit_lea(e, 4, RDX, RM_MEM(RDX, (int32_t)target));
-    emit_poll(s, RDX, 0); /* forward as well: jumps forward alone can go round all of the 4 GiB */
+    /* Forward as well: jumps forward alone can go round all of the 4 GiB. */
+    emit_poll(s, (struct island){.kind = ISLAND_STOP, .stop_reg = RDX});
     emit_shrx(e, RCX, RDX, PLAN_STATE);
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_EXEC));
     if (s->job->code_is_near) {
@@ -247,12 +246,7 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
 /* A back edge is polled in front of the conditional jump, which is a single one then. */
 static void emit_branch_poll(struct select *s, const struct ir_op *op)
 {
-    uint8_t *field;
-
-    emit_mov_load(&s->e, 8, RCX, STATE(translated.run_ok));
-    field = emit_jrcxz(&s->e);
-    s->island[s->n_islands++] = (struct island){
-        .field = field, .kind = ISLAND_BRANCH, .stop_reg = op->arg, .target = op->imm, .site.insn = op->insn};
+    emit_poll(s, (struct island){.kind = ISLAND_BRANCH, .stop_reg = op->arg, .target = op->imm, .site.insn = op->insn});
 }
 
 /* To the block's own start, which needs no link: as long as code runs in the block it is alive. */

@@ -63,7 +63,7 @@ static void emit_group_island(struct select *s, const struct island *island)
 {
     struct emit *e = &s->e;
     struct x64_link *link = select_new_link(s);
-    uint8_t *last_part, *slow, *crosses;
+    uint8_t *last_part, *slow, *fits;
 
     if (island->stop_reg != PLAN_ADDRESS)
         emit_mov(e, 4, PLAN_ADDRESS, island->stop_reg);
@@ -76,17 +76,7 @@ static void emit_group_island(struct select *s, const struct island *island)
     emit_patch8(last_part, e->at);
     emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_offset));
     emit_lea(e, 8, RCX, RM_MEM(RCX, (int32_t)island->span - (int32_t)PHYS_PAGE_SIZE - 1)); /* negative if it fits */
-    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX));                                       /* rorx rcx, rcx, 32 */
-    emit8(e, 32);
-    emit_mov(e, 4, RCX, RCX);
-    crosses = emit_jrcxz(e);
-    emit_shrx(e, RCX, PLAN_ADDRESS, PLAN_STATE);
-    emit_mov_load(e, 8, RCX,
-                  RM_SIB(PLAN_FLAT, RCX, 3, island->site.writes_later ? FLAT_OFFSET_WRITE1 : FLAT_OFFSET_READ1));
-    emit_patch8(emit_jrcxz(e), slow);
-    emit_jmp_to(e, island->resume);
-
-    emit_patch8(crosses, e->at);
+    fits = emit_jump_if_negative(e);
     if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
         select_count_up(e, -1);
     *link = (struct x64_link){.field = emit_jmp32(e),
@@ -94,6 +84,13 @@ static void emit_group_island(struct select *s, const struct island *island)
                               .block = s->job->block,
                               .jump = IR_JUMP_PLAIN,
                               .plain = true};
+
+    emit_patch8(fits, e->at);
+    emit_shrx(e, RCX, PLAN_ADDRESS, PLAN_STATE);
+    emit_mov_load(e, 8, RCX,
+                  RM_SIB(PLAN_FLAT, RCX, 3, island->site.writes_later ? FLAT_OFFSET_WRITE1 : FLAT_OFFSET_READ1));
+    emit_patch8(emit_jrcxz(e), slow);
+    emit_jmp_to(e, island->resume);
 }
 
 /* Back to the run loop, at an offset from the page's first byte. */

@@ -11,14 +11,8 @@ struct map_table {
     uint32_t read, write;
 };
 
-static struct rm segment_field(unsigned seg, size_t field)
-{
-    return RM_MEM(PLAN_STATE,
-                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
-}
-
 /* Linear address in EDX, through a segment whose limit counts. Without touching a flag: end - 1 - offset is negative as
- * a 64-bit number if the offset is too large, and its upper half then all ones. */
+ * a 64-bit number if the offset is too large. */
 static void select_checked_address(struct select *s, const struct ir_op *op, struct x64_site site)
 {
     struct emit *e = &s->e;
@@ -27,15 +21,12 @@ static void select_checked_address(struct select *s, const struct ir_op *op, str
 
     site.kind = X64_SITE_CALLOUT;
     select_offset(s, op, PLAN_ADDRESS);
-    emit_mov_load(e, 4, RCX, segment_field(op->seg, end));
+    emit_mov_load(e, 4, RCX, select_segment_field(op->seg, end));
     emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false); /* not */
     emit_lea(e, 8, RCX, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
     emit_op(e, 0, 0xf7, 8, 2, RM_REG(PLAN_ADDRESS), false);
-    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX)); /* rorx rcx, rcx, 32 */
-    emit8(e, 32);
-    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
-    select_branch_to_island(s, emit_jrcxz(e), site);
-    emit_mov_load(e, 4, RCX, segment_field(op->seg, offsetof(struct segment, base)));
+    select_branch_to_island(s, emit_jump_if_negative(e), site);
+    emit_mov_load(e, 4, RCX, select_segment_field(op->seg, offsetof(struct segment, base)));
     emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
 }
 

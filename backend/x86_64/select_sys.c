@@ -5,12 +5,6 @@
 #include "backend/x86_64/select.h"
 #include "softmmu/flat.h"
 
-static struct rm segment_field(unsigned seg, size_t field)
-{
-    return RM_MEM(PLAN_STATE,
-                  (int)(offsetof(struct cpu, seg) + seg * sizeof(struct segment) + field) - PLAN_STATE_BIAS);
-}
-
 /* Where the interpreter does the whole instruction; the block goes on if its mode is still the same. */
 static struct x64_site interpreted(const struct ir_op *op)
 {
@@ -34,7 +28,7 @@ static struct rm mem_at_rcx(struct select *s)
 void select_selector(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
-    const struct rm selector = segment_field(op->arg, offsetof(struct segment, selector));
+    const struct rm selector = select_segment_field(op->arg, offsetof(struct segment, selector));
 
     if (op->dst == IR_MEM) {
         const struct rm to = mem_at_rcx(s);
@@ -67,9 +61,9 @@ void select_seg_real(struct select *s, const struct ir_op *op)
 
     settle_x87(s);
     emit_movzx(e, RDX, 2, RM_REG(plan_reg[op->src]));
-    emit_mov_store(e, 2, segment_field(op->arg, offsetof(struct segment, selector)), RDX);
+    emit_mov_store(e, 2, select_segment_field(op->arg, offsetof(struct segment, selector)), RDX);
     emit_rorx(e, RDX, RDX, 28);
-    emit_mov_store(e, 4, segment_field(op->arg, offsetof(struct segment, base)), RDX);
+    emit_mov_store(e, 4, select_segment_field(op->arg, offsetof(struct segment, base)), RDX);
 }
 
 /* A field of struct known_descriptors, 8 bytes to an entry, for the entry that RAX numbers. */
@@ -109,10 +103,10 @@ void select_seg_prot(struct select *s, const struct ir_op *op)
     emit_patch8(is_same, e->at);
     for (unsigned word = 0; word < KNOWN_DESCRIPTOR_WORDS; word++) {
         emit_mov_load(e, 8, RCX, known_field(offsetof(struct known_descriptors, segment[word])));
-        emit_mov_store(e, 8, segment_field(op->arg, 8 * word), RCX);
+        emit_mov_store(e, 8, select_segment_field(op->arg, 8 * word), RCX);
     }
     if (checked) {
-        emit_op(e, 0, 0xc6, 1, 0, segment_field(op->arg, offsetof(struct segment, access)), false);
+        emit_op(e, 0, 0xc6, 1, 0, select_segment_field(op->arg, offsetof(struct segment, access)), false);
         emit8(e, SEG_CLASS_CHECKED);
     }
 }
@@ -120,7 +114,7 @@ void select_seg_prot(struct select *s, const struct ir_op *op)
 void select_cs_eip(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
-    const struct rm selector = segment_field(CS, offsetof(struct segment, selector));
+    const struct rm selector = select_segment_field(CS, offsetof(struct segment, selector));
     struct rm to = {0};
 
     if (op->dst == IR_MEM)
@@ -185,8 +179,7 @@ static void compare_eflags(struct select *s, uint32_t same, bool events)
     if (!events)
         return;
     emit_mov_load(e, 4, RAX, STATE(events)); /* to bit 32 and up, where the difference cannot cancel it */
-    emit_vex(e, 3, 3, 1, 0xf0, RAX, 0, RM_REG(RAX));
-    emit8(e, 32);
+    emit_swap_halves(e, RAX);
     emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
 }
 
@@ -236,17 +229,6 @@ void select_popf(struct select *s, const struct ir_op *op)
 
 /* ---- comparisons ---- */
 
-/* To an island if RCX is negative. */
-static void branch_if_negative(struct select *s, struct x64_site site)
-{
-    struct emit *e = &s->e;
-
-    emit_vex(e, 3, 3, 1, 0xf0, RCX, 0, RM_REG(RCX)); /* rorx rcx, rcx, 32 */
-    emit8(e, 32);
-    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
-    select_branch_to_island(s, emit_jrcxz(e), site);
-}
-
 void select_within(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
@@ -255,7 +237,7 @@ void select_within(struct select *s, const struct ir_op *op)
     emit_op(e, 0, 0xf7, 8, 2, RM_REG(RDX), false); /* not: minus 1 less */
     emit_mov_load(e, 4, RCX, STATE(seg[CS].limit));
     emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 1));
-    branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+    select_branch_to_island(s, emit_jump_if_negative(e), (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
 }
 
 /* ---- time ---- */
@@ -270,7 +252,8 @@ void select_tsc(struct select *s, const struct ir_op *op)
         emit_mov_load(e, 4, RCX, STATE(cr4));
         emit_rorx(e, RCX, RCX, 3);
         emit_op(e, 0, 0x63, 8, RCX, RM_REG(RCX), false); /* movsxd rcx, ecx */
-        branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+        select_branch_to_island(s, emit_jump_if_negative(e),
+                                (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
     }
     emit_call_to(e, s->job->entry->tsc);
 }
@@ -288,7 +271,7 @@ static void check_room(struct select *s, const struct ir_op *op, unsigned bytes,
         emit_op(e, 0, 0xf7, 8, 2, RM_REG(RCX), false); /* not: minus 1 less */
         emit_lea(e, 8, RCX, RM_MEM(RCX, room - (int)bytes + 1));
     }
-    branch_if_negative(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
+    select_branch_to_island(s, emit_jump_if_negative(e), (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
 }
 
 /* A guest page begins where a page of the host does, so its offsets are those of the host address. */
