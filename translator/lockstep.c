@@ -29,12 +29,26 @@
 #define REPORTS_MAX 20u
 
 /* What a block may change of the CPU. */
+#define STATE_FIELDS(FIELD)                                                                                            \
+    FIELD(gpr)                                                                                                         \
+    FIELD(eip)                                                                                                         \
+    FIELD(flag_zero)                                                                                                   \
+    FIELD(flag_sign)                                                                                                   \
+    FIELD(flag_carry)                                                                                                  \
+    FIELD(eflags)                                                                                                      \
+    FIELD(cr2)                                                                                                         \
+    FIELD(pending_db)                                                                                                  \
+    FIELD(shadow)                                                                                                      \
+    FIELD(shadow_next)                                                                                                 \
+    FIELD(halt)                                                                                                        \
+    FIELD(seg)                                                                                                         \
+    FIELD(fpu)                                                                                                         \
+    FIELD(executed)
+
 struct state {
-    uint32_t gpr[8], eip, flag_zero, flag_sign, flag_carry, eflags, cr2, pending_db;
-    uint8_t shadow, shadow_next, halt;
-    struct segment seg[SREGS];
-    struct fpu fpu;
-    uint64_t executed;
+#define DECLARE(field) __typeof__(((struct cpu *)0)->field) field;
+    STATE_FIELDS(DECLARE)
+#undef DECLARE
 };
 
 struct saved_page {
@@ -80,40 +94,18 @@ struct lockstep {
 
 static void take_state(struct cpu *cpu, struct state *s)
 {
+#define TAKE(field) memcpy(&s->field, &cpu->field, sizeof s->field);
     simd_fold_mxcsr(cpu);
-    memcpy(s->gpr, cpu->gpr, sizeof s->gpr);
-    s->eip = cpu->eip;
-    s->flag_zero = cpu->flag_zero;
-    s->flag_sign = cpu->flag_sign;
-    s->flag_carry = cpu->flag_carry;
-    s->eflags = cpu->eflags;
-    s->cr2 = cpu->cr2;
-    s->pending_db = cpu->pending_db;
-    s->shadow = cpu->shadow;
-    s->shadow_next = cpu->shadow_next;
-    s->halt = cpu->halt;
-    memcpy(s->seg, cpu->seg, sizeof s->seg);
-    s->fpu = cpu->fpu;
-    s->executed = cpu->executed;
+    STATE_FIELDS(TAKE)
+#undef TAKE
 }
 
 static void put_state(struct cpu *cpu, const struct state *s)
 {
-    memcpy(cpu->gpr, s->gpr, sizeof s->gpr);
-    cpu->eip = s->eip;
-    cpu->flag_zero = s->flag_zero;
-    cpu->flag_sign = s->flag_sign;
-    cpu->flag_carry = s->flag_carry;
-    cpu->eflags = s->eflags;
-    cpu->cr2 = s->cr2;
-    cpu->pending_db = s->pending_db;
-    cpu->shadow = s->shadow;
-    cpu->shadow_next = s->shadow_next;
-    cpu->halt = s->halt;
-    memcpy(cpu->seg, s->seg, sizeof s->seg);
-    cpu->fpu = s->fpu;
+#define PUT(field) memcpy(&cpu->field, &s->field, sizeof s->field);
+    STATE_FIELDS(PUT)
+#undef PUT
     cpu->fpu.host.control = 0; /* what the host holds is not known any more */
-    cpu->executed = s->executed;
     simd_load_mxcsr(cpu);
 }
 

@@ -3,85 +3,45 @@
 
 enum { PAGE = 0x30000, PLACE = PAGE + 0x200, ENVIRONMENT = PAGE + 0x800 };
 
-static struct machine *start(const struct variant *variant, void **state)
-{
-    struct machine *m;
-
-    assert_int_equal(machine_create(state), 0);
-    m = *state;
-    attach(m, &variant->options);
-    enter_protected(m, 0);
-    alarm(TEST_SECONDS);
-    return m;
-}
-
-static void stop(void **state)
+/* The page was entered for groups of writes before it held code. */
+static void a_group_of_stores_into_code_takes_effect(void **state)
 {
     struct machine *m = *state;
 
-    alarm(0);
-    translator_destroy(m->cpu);
-    machine_destroy(state);
-}
-
-static bool can_run(const struct variant *variant)
-{
-    return variant->options.accel != ACCEL_JIT || !translator_missing_feature();
-}
-
-/* The page was entered for groups of writes before it held code. */
-static void a_group_of_stores_into_code_takes_effect(void **unused)
-{
-    (void)unused;
-    for (unsigned i = 0; i < VARIANTS; i++) {
-        void *state;
-
-        if (!can_run(&variants[i]))
-            continue;
-        struct machine *m = start(&variants[i], &state);
-        PUT(m, CODE, 0x89, 0x03, 0x89, 0x4b, 0x04, 0xf4); /* mov [ebx], eax; mov [ebx + 4], ecx; hlt */
-        for (uint32_t value = 1; value <= 4; value++) {
-            m->cpu->gpr[EBX] = PLACE;
-            m->cpu->gpr[EAX] = 0xb8 | value << 8; /* mov eax, value; hlt */
-            m->cpu->gpr[ECX] = 0x9090f400;
-            run(m, CODE);
-            run(m, PLACE);
-            assert_int_equal(m->cpu->gpr[EAX], value);
-        }
-        stop(&state);
-    }
-}
-
-static void fdp_is_where_the_operand_was(void **unused)
-{
-    (void)unused;
-    for (unsigned i = 0; i < VARIANTS; i++) {
-        void *state;
-
-        if (!can_run(&variants[i]))
-            continue;
-        struct machine *m = start(&variants[i], &state);
-        PUT(m, CODE, 0xdb, 0xe3,                  /* fninit */
-            0xeb, 0x00,                           /* jmp: another block */
-            0xd9, 0x43, 0x08,                     /* fld dword [ebx + 8] */
-            0x83, 0xc3, 0x40,                     /* add ebx, 64 */
-            0xd8, 0xc0,                           /* fadd st0, st0 */
-            0x31, 0xdb,                           /* xor ebx, ebx */
-            0xd9, 0x35, LE32(ENVIRONMENT), 0xf4); /* fnstenv; hlt */
+    PUT(m, CODE, 0x89, 0x03, 0x89, 0x4b, 0x04, 0xf4); /* mov [ebx], eax; mov [ebx + 4], ecx; hlt */
+    for (uint32_t value = 1; value <= 4; value++) {
         m->cpu->gpr[EBX] = PLACE;
+        m->cpu->gpr[EAX] = 0xb8 | value << 8; /* mov eax, value; hlt */
+        m->cpu->gpr[ECX] = 0x9090f400;
         run(m, CODE);
-        assert_int_equal(phys_read(m->phys, ENVIRONMENT + 20, 4), PLACE + 8);
-        assert_int_equal(phys_read(m->phys, ENVIRONMENT + 12, 4), CODE + 10);
-        stop(&state);
+        run(m, PLACE);
+        assert_int_equal(m->cpu->gpr[EAX], value);
     }
 }
+
+static void fdp_is_where_the_operand_was(void **state)
+{
+    struct machine *m = *state;
+
+    PUT(m, CODE, 0xdb, 0xe3,                  /* fninit */
+        0xeb, 0x00,                           /* jmp: another block */
+        0xd9, 0x43, 0x08,                     /* fld dword [ebx + 8] */
+        0x83, 0xc3, 0x40,                     /* add ebx, 64 */
+        0xd8, 0xc0,                           /* fadd st0, st0 */
+        0x31, 0xdb,                           /* xor ebx, ebx */
+        0xd9, 0x35, LE32(ENVIRONMENT), 0xf4); /* fnstenv; hlt */
+    m->cpu->gpr[EBX] = PLACE;
+    run(m, CODE);
+    assert_int_equal(phys_read(m->phys, ENVIRONMENT + 20, 4), PLACE + 8);
+    assert_int_equal(phys_read(m->phys, ENVIRONMENT + 12, 4), CODE + 10);
+}
+
+static const struct engine_test tests[] = {
+    TEST(a_group_of_stores_into_code_takes_effect),
+    TEST(fdp_is_where_the_operand_was),
+};
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_group_of_stores_into_code_takes_effect),
-        cmocka_unit_test(fdp_is_where_the_operand_was),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_by_each_engine("groups of accesses", tests, sizeof tests / sizeof tests[0]);
 }
