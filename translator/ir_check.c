@@ -167,7 +167,7 @@ static const char *check_unused(const struct ir_op *op)
 static bool is_word_into_register(unsigned opcode)
 {
     return opcode == IR_BSF || opcode == IR_BSR || opcode == IR_POPCNT || opcode == IR_IMUL2 || opcode == IR_IMUL3 ||
-           opcode == IR_CMOV || opcode == IR_SIGN || opcode == IR_LEA;
+           opcode == IR_CMOV || opcode == IR_SIGN || opcode == IR_SARX || opcode == IR_LEA;
 }
 static bool is_word(unsigned opcode)
 {
@@ -201,6 +201,8 @@ static const char *check_width(const struct ir_op *op)
         return "SETCC makes a byte";
     if (op->opcode == IR_BSWAP && width != 4)
         return "BSWAP has 4 bytes";
+    if ((op->opcode == IR_SARX || op->opcode == IR_CMPXCHG8) && width != 4)
+        return "the operation is for registers of 4 bytes";
     if (op->opcode == IR_CS_EIP && width != 4)
         return "CS_EIP has 4 bytes";
     if (ir_info[op->opcode].format == IR_FORMAT_SRC_SREG && width != 2)
@@ -234,8 +236,10 @@ static const char *check_two(const struct ir_op *op)
     if ((op->opcode == IR_BT || op->opcode == IR_BTS || op->opcode == IR_BTR || op->opcode == IR_BTC) &&
         op->src == IR_MEM)
         return "the number of a bit is a register or IMM";
-    if ((op->opcode == IR_SHLD || op->opcode == IR_SHRD) && !is_register(op->src))
+    if ((op->opcode == IR_SHLD || op->opcode == IR_SHRD || op->opcode == IR_SARX) && !is_register(op->src))
         return "src is a register";
+    if (op->opcode == IR_SARX && op->imm > 31)
+        return "the count is 0 to 31";
     return NULL;
 }
 
@@ -259,7 +263,7 @@ static const char *check_dst(struct check *c, const struct ir_op *op)
 /* Operations of the two-operand formats that do not read dst. */
 static bool only_writes_dst(unsigned opcode)
 {
-    return opcode == IR_MOV || opcode == IR_POPCNT || opcode == IR_SIGN || opcode == IR_IMUL3;
+    return opcode == IR_MOV || opcode == IR_POPCNT || opcode == IR_SIGN || opcode == IR_SARX || opcode == IR_IMUL3;
 }
 
 /* The source is read before the destination is written. */
@@ -293,6 +297,8 @@ static const char *check_src(struct check *c, const struct ir_op *op)
         return "src is a register or MEM";
     if ((op->opcode == IR_JMPR || op->opcode == IR_WITHIN) && !is_register(op->src))
         return "src is a register";
+    if (op->opcode == IR_CMPXCHG8 && (op->src != IR_MEM || !c->map || c->map->width < 8 || c->map->arg != IR_UPDATE))
+        return "src is MEM of 8 bytes that is read and written";
     if (op->opcode == IR_JMPR && op->arg > IR_JUMP_RET)
         return "no such kind of jump";
     if (op->opcode == IR_POPF && op->arg > 1)

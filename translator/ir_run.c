@@ -372,6 +372,19 @@ static bool division(struct run *r, const struct ir_op *op)
     return true;
 }
 
+static void compare_exchange8(struct run *r)
+{
+    struct cpu *cpu = r->cpu;
+    uint64_t value;
+
+    memcpy(&value, r->place[IR_MEM], 8);
+    flags_set_zf(cpu, value == read_double(cpu, 4));
+    if (value == read_double(cpu, 4))
+        memcpy(r->place[IR_MEM], &(uint64_t){(uint64_t)cpu->gpr[ECX] << 32 | cpu->gpr[EBX]}, 8);
+    else
+        write_double(cpu, value, 4);
+}
+
 /* ---- flags as data ---- */
 
 static void load_ah(struct cpu *cpu)
@@ -447,6 +460,9 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
         break;
     case IR_BSWAP:
         store(dst, __builtin_bswap32(load(dst, 4)), 4);
+        break;
+    case IR_SARX:
+        store(dst, (uint32_t)((int32_t)source(r, op) >> (op->imm & 31)), 4);
         break;
     case IR_SIGN:
         store(dst, bit_of(source(r, op), bits - 1) ? 0xffffffffu : 0, width);
@@ -546,6 +562,10 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
         break;
     case IR_POPCNT:
         population_count(r, op);
+        break;
+
+    case IR_CMPXCHG8:
+        compare_exchange8(r);
         break;
 
     case IR_MUL:

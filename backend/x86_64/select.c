@@ -21,7 +21,7 @@ bool select_is_high(unsigned ref)
 bool select_uses_t1(const struct ir_op *op)
 {
     return select_is_high(op->dst) || select_is_high(op->src) || op->dst == IR_T1 || op->src == IR_T1 ||
-           op->opcode == IR_DIV || op->opcode == IR_IDIV || op->opcode == IR_EFLAGS;
+           op->opcode == IR_DIV || op->opcode == IR_IDIV || op->opcode == IR_CMPXCHG8 || op->opcode == IR_EFLAGS;
 }
 
 static struct rm rm_of(const struct select *s, unsigned ref)
@@ -388,6 +388,21 @@ static void select_xchg(struct select *s, const struct ir_op *op)
     }
 }
 
+/* The host wants the guest's EBX in RBX, where its EAX is. */
+static void select_compare_exchange8(struct select *s)
+{
+    struct emit *e = &s->e;
+
+    emit_lea(e, 8, PLAN_T1, s->map);
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+    emit_mov(e, 4, RDX, plan_reg[IR_EDX]);
+    emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+    emit_mov(e, 4, RBX, plan_reg[IR_EBX]);
+    emit_op(e, 0, 0x0fc7, 4, 1, RM_MEM(PLAN_T1, 0), false); /* cmpxchg8b */
+    emit_mov(e, 4, plan_reg[IR_EAX], RAX);
+    emit_mov(e, 4, plan_reg[IR_EDX], RDX);
+}
+
 static void select_setcc(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
@@ -512,6 +527,10 @@ static bool select_op(struct select *s, const struct ir_op *op)
             emit8(e, 0x41);
         emit8(e, 0x0f);
         emit8(e, 0xc8 | (plan_reg[op->dst] & 7));
+        break;
+    case IR_SARX:
+        emit_mov_imm32(e, RCX, op->imm);
+        emit_vex(e, 2, 2, 0, 0xf7, plan_reg[op->dst], RCX, RM_REG(plan_reg[op->src]));
         break;
     case IR_SIGN:
         select_sign(s, op);
@@ -645,6 +664,9 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_POPCNT:
         emit_op(e, 0xf3, 0x0fb8, op->width, plan_reg[op->dst], rm_of(s, op->src), false);
+        break;
+    case IR_CMPXCHG8:
+        select_compare_exchange8(s);
         break;
     case IR_MUL:
         select_multiply(s, op, 4);

@@ -196,6 +196,7 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
         return 96;
     case IR_TSC:
     case IR_WITHIN:
+    case IR_CMPXCHG8:
         return 40;
     case IR_MOV:
     case IR_ADD:

@@ -60,8 +60,8 @@ static void map_alone(struct select *s, const struct ir_op *op)
         select_checked_address(s, op, site);
         goto translate;
     }
-    /* What crosses the end of a segment other than a flat one, but no page, the tables do not see. */
-    if (op->width > 4 && !op->align && (class != SEG_CLASS_FLAT || op->addr16)) {
+    /* What crosses the end of a segment below 4 GiB, but no page, the tables do not see. */
+    if (op->width > 4 && !op->align && ((class != SEG_CLASS_FLAT && class != SEG_CLASS_BASED) || op->addr16)) {
         site.kind = X64_SITE_CALLOUT;
         emit_mov_imm32(e, RCX, 0);
         select_branch_to_island(s, emit_jrcxz(e), site);

@@ -101,6 +101,7 @@ static bool changes_nothing(const struct ir_op *op)
     case IR_MOVZX:
     case IR_MOVSX:
     case IR_LEA:
+    case IR_SARX:
     case IR_EIP:
         return is_temporary(op->dst);
     default:

@@ -1,8 +1,8 @@
 /*
- * Lowering of arithmetic and logic, multiplication and division, CMPXCHG, XADD and the arithmetic flags.
+ * Lowering of arithmetic and logic, multiplication and division, CMPXCHG, CMPXCHG8B, XADD and the arithmetic flags.
  * Source: SDM vol. 2A-2D, the page of each instruction. Same families as interp_alu.c and interp_muldiv.c.
  *
- * Decimal adjustment and CMPXCHG8B are called out.
+ * Decimal adjustment is called out.
  */
 #include "frontend/x86/lower_internal.h"
 
@@ -77,6 +77,14 @@ static bool lower_cmpxchg(struct lower *l)
     return true;
 }
 
+static bool lower_cmpxchg8b(struct lower *l)
+{
+    if (!lower_map(l, 8, IR_UPDATE, lower_address(l)))
+        return false;
+    lower_op(l, IR_CMPXCHG8, 4, IR_NONE, IR_MEM);
+    return true;
+}
+
 /* With the operands exchanged first, the sum is right for a register added to itself too. */
 static bool lower_xadd(struct lower *l)
 {
@@ -142,6 +150,7 @@ const struct lower_rule lower_alu_rules[] = {
     {&interp_not_e, lower_one, IR_NOT, 0},
 
     {&interp_cmpxchg_eg, lower_cmpxchg, 0, 0},
+    {&interp_cmpxchg8b, lower_cmpxchg8b, 0, 0},
     {&interp_xadd_eg, lower_xadd, 0, 0},
 
     {&interp_mul_e, lower_muldiv, IR_MUL, 0},

@@ -36,10 +36,37 @@ static bool lower_shift_double(struct lower *l)
     return true;
 }
 
-/* With the number in a register, a memory operand is a bit string of any length: the interpreter's. */
+/* With the number in a register, a memory operand is a bit string: the number, signed, selects the word or doubleword
+ * too. Its address goes to T1; the bit is worked on in T0, where its number counts modulo the width. */
+static bool lower_bit_string(struct lower *l)
+{
+    const unsigned width = lower_width(l, 0);
+    const struct lower_address string = lower_address(l);
+    struct lower_address element = {
+        .seg = string.seg, .base = IR_T1, .index = IR_T0, .scale = width == 2 ? 1 : 2, .addr16 = string.addr16};
+    uint8_t number = lower_reg(l->in->reg, width);
+
+    if (width == 2) {
+        lower_op(l, IR_MOVSX, 4, IR_T0, number)->arg = 2;
+        number = IR_T0;
+    }
+    lower_op(l, IR_SARX, 4, IR_T0, number)->imm = width == 2 ? 4 : 5;
+    lower_lea(l, 4, IR_T1, string);
+    lower_lea(l, 4, IR_T1, element);
+    element.index = IR_NONE;
+    element.scale = 0;
+    if (!lower_map(l, width, l->rule->access, element))
+        return false;
+    lower_op(l, IR_MOV, width, IR_T0, IR_MEM);
+    lower_op(l, l->rule->opcode, width, IR_T0, lower_reg(l->in->reg, width));
+    if (l->rule->access != IR_READ)
+        lower_op(l, IR_MOV, width, IR_MEM, IR_T0);
+    return true;
+}
+
 static bool lower_bit_g(struct lower *l)
 {
-    return !l->in->is_mem && lower_two(l);
+    return l->in->is_mem ? lower_bit_string(l) : lower_two(l);
 }
 
 static bool lower_bit_i(struct lower *l)

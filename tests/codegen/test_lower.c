@@ -170,6 +170,9 @@ static void exchange_and_add_work_for_equal_registers(void **state)
                        "cmovne.4 t1, t0\n"
                        "mov.4 eax, t0\n"
                        "mov.4 eax, t1\n"},
+          /* cmpxchg8b [ebx] */
+          {"0f c7 0b", "map.8 rw ds:[ebx]\n"
+                       "cmpxchg8.4 mem\n"},
           /* cmpxchg cl, ah */
           {"0f b0 e1", "movzx.4 t0, cl\n"
                        "movzx.4 t1, ah\n"
@@ -295,13 +298,27 @@ static void shifts_mask_their_counts_and_do_nothing_for_zero(void **state)
           {"d0 dc", "rcr.1 ah, 1\n"});
 }
 
-static void bits_in_memory_need_a_constant_number(void **state)
+static void bits_in_memory_are_of_a_string_or_have_a_constant_number(void **state)
 {
     CHECK(flat32,
           /* bt eax, ebx */
           {"0f a3 d8", "bt.4 eax, ebx\n"},
           /* bts [ebx], eax: a bit string */
-          {"0f ab 03", "callout\n"},
+          {"0f ab 03", "sarx.4 t0, eax, 5\n"
+                       "lea.4 t1, [ebx]\n"
+                       "lea.4 t1, [t1+t0*4]\n"
+                       "map.4 rw ds:[t1]\n"
+                       "mov.4 t0, mem\n"
+                       "bts.4 t0, eax\n"
+                       "mov.4 mem, t0\n"},
+          /* bt es:[bx+si+5], cx */
+          {"26 67 66 0f a3 48 05", "movsx.4 t0, cx\n"
+                                   "sarx.4 t0, t0, 4\n"
+                                   "lea.4 t1, [ebx+esi*1+5] a16\n"
+                                   "lea.4 t1, [t1+t0*2] a16\n"
+                                   "map.2 r es:[t1] a16\n"
+                                   "mov.2 t0, mem\n"
+                                   "bt.2 t0, cx\n"},
           /* bts ax, 1f: bit 15 */
           {"66 0f ba e8 1f", "bts.2 ax, 0xf\n"},
           /* bt [ebx], 5 */
@@ -687,7 +704,7 @@ int main(void)
         cmocka_unit_test(exchange_and_add_work_for_equal_registers),
         cmocka_unit_test(moves_extend_and_swap),
         cmocka_unit_test(shifts_mask_their_counts_and_do_nothing_for_zero),
-        cmocka_unit_test(bits_in_memory_need_a_constant_number),
+        cmocka_unit_test(bits_in_memory_are_of_a_string_or_have_a_constant_number),
         cmocka_unit_test(multiplication_and_division_imply_the_accumulator),
         cmocka_unit_test(flags_as_data),
         cmocka_unit_test(pushes_write_before_they_move_the_stack_pointer),

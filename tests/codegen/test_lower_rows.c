@@ -263,7 +263,15 @@ static bool names_memory_only(const struct insn *in) /* LEA, hints, prefetches *
     return !strcmp(n, "LEA") || !strcmp(n, "NOP") || !strncmp(n, "PREFETCH", 8);
 }
 
-/* The MAP of the instruction's own memory operand, not the stack's. */
+/* With the number in a register the operand is where the string begins. */
+static bool is_bit_string(const struct insn *in)
+{
+    return in->is_mem && isa_table[in->row].n_operands == 2 && isa_table[in->row].operand[1] == OPERAND_Gv &&
+           !strncmp(name(in), "BT", 2);
+}
+
+/* The MAP of the instruction's own memory operand, not the stack's; of a bit string the LEA of its address, and the MAP
+ * is of what lies at T1. */
 static const struct ir_op *own_map(const struct insn *in, const struct ir_block *ir)
 {
     bool is_pop = !strcmp(name(in), "POP");
@@ -271,8 +279,10 @@ static const struct ir_op *own_map(const struct insn *in, const struct ir_block 
     for (unsigned i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 
-        if (op->opcode == IR_MAP && op->seg == in->seg && op->addr16 == (in->addr_mask == 0xffff) &&
-            op->base == (in->base == GPR_NONE ? IR_NONE : in->base) &&
+        if (is_bit_string(in) && op->opcode == IR_MAP && (op->seg != in->seg || op->base != IR_T1))
+            return NULL;
+        if ((is_bit_string(in) ? op->opcode == IR_LEA : op->opcode == IR_MAP && op->seg == in->seg) &&
+            op->addr16 == (in->addr_mask == 0xffff) && op->base == (in->base == GPR_NONE ? IR_NONE : in->base) &&
             op->index == (in->index == GPR_NONE ? IR_NONE : in->index) && op->scale == in->scale &&
             (op->imm == in->disp || (is_pop && in->base == ESP)))
             return op;
@@ -498,10 +508,10 @@ static void note_lowered(const struct insn *in, bool code32, void *opaque)
 static bool is_called_out(const struct isa_row *row)
 {
     static const char *const names[] = {
-        "DAA",     "DAS",    "AAA",    "AAS",     "AAM",     "AAD",      "CMPXCHG8B",  "CLD",    "STD",
-        "LOOPE",   "LOOPNE", "MOVS",   "STOS",    "LODS",    "CMPS",     "SCAS",       "BOUND",  "UD0",
-        "UD1",     "UD2",    "FNINIT", "FNCLEX",  "FLDENV",  "FNSTENV",  "FNSAVE",     "FRSTOR", "FXSAVE",
-        "FXRSTOR", "FBLD",   "FBSTP",  "LDMXCSR", "STMXCSR", "MASKMOVQ", "MASKMOVDQU",
+        "DAA",    "DAS",    "AAA",     "AAS",     "AAM",      "AAD",        "CLD",    "STD",    "LOOPE",
+        "LOOPNE", "MOVS",   "STOS",    "LODS",    "CMPS",     "SCAS",       "BOUND",  "UD0",    "UD1",
+        "UD2",    "FNINIT", "FNCLEX",  "FLDENV",  "FNSTENV",  "FNSAVE",     "FRSTOR", "FXSAVE", "FXRSTOR",
+        "FBLD",   "FBSTP",  "LDMXCSR", "STMXCSR", "MASKMOVQ", "MASKMOVDQU",
     };
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -70,6 +70,7 @@ static inline bool random_is_word(unsigned opcode)
     case IR_IMUL3:
     case IR_CMOV:
     case IR_SIGN:
+    case IR_SARX:
     case IR_LEA:
     case IR_SHLD:
     case IR_SHRD:
@@ -101,6 +102,7 @@ static inline bool random_dst_is_register(unsigned opcode)
     case IR_IMUL3:
     case IR_CMOV:
     case IR_SIGN:
+    case IR_SARX:
     case IR_LEA:
     case IR_MOVZX:
     case IR_MOVSX:
@@ -122,7 +124,7 @@ static inline void random_fields(struct random *r, struct ir_op *op)
     op->width = (uint8_t)(1u << (random_is_word(opcode) ? 1 + random_below(r, 2) : random_below(r, 3)));
     if (opcode == IR_SETCC)
         op->width = 1;
-    if (opcode == IR_BSWAP || opcode == IR_CS_EIP)
+    if (opcode == IR_BSWAP || opcode == IR_CS_EIP || opcode == IR_SARX || opcode == IR_CMPXCHG8)
         op->width = 4;
     if (format == IR_FORMAT_SRC_SREG)
         op->width = 2;
@@ -149,7 +151,9 @@ static inline void random_fields(struct random *r, struct ir_op *op)
         op->width = 0;
         break;
     case IR_FORMAT_SRC:
-        op->src = opcode == IR_JMPR || opcode == IR_WITHIN ? random_register(r, op->width) : random_place(r, op->width);
+        op->src = opcode == IR_JMPR || opcode == IR_WITHIN ? random_register(r, op->width)
+                  : opcode == IR_CMPXCHG8                  ? IR_MEM
+                                                           : random_place(r, op->width);
         op->arg = (uint8_t)(opcode == IR_JMPR ? random_below(r, 3) : opcode == IR_POPF ? random_below(r, 2) : 0);
         break;
     case IR_FORMAT_DST_SRC_CC:
@@ -176,8 +180,8 @@ static inline void random_fields(struct random *r, struct ir_op *op)
         op->src = random_place(r, op->arg);
         break;
     case IR_FORMAT_DST_SRC_IMM:
-        op->src = random_place(r, op->width);
-        op->imm = random_value(r);
+        op->src = opcode == IR_SARX ? random_register(r, 4) : random_place(r, op->width);
+        op->imm = opcode == IR_SARX ? random_below(r, 32) : random_value(r);
         break;
     case IR_FORMAT_DST_SRC_COUNT:
         op->src = random_register(r, op->width);

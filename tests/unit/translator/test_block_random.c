@@ -15,7 +15,7 @@
 
 #include "frontend/x86/annotate.h"
 
-enum { DEFAULT_CASES = 3000, RUNS = 3, PATIENCE_MS = 200, MAX_FAULTS = 40 };
+enum { DEFAULT_CASES = 6000, RUNS = 3, PATIENCE_MS = 200, MAX_FAULTS = 40 };
 
 /* ---- comparison ---- */
 

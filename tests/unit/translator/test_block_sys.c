@@ -247,6 +247,25 @@ static void no_unaligned_access_wraps_at_64_kib(void **state)
         }
 }
 
+/* It begins in the middle of 8 aligned bytes, and ends there. */
+static void a_segment_of_4_gib_goes_on_with_its_beginning(void **state)
+{
+    struct machine *m = *state;
+    static const uint32_t offsets[] = {4, 12, 0xfffffffc, 20, 0xfffffff4, 0xfffffffc, 7, 0xfffffffe};
+
+    put_gdt(m, SEL_TEST, DATA + 0x204, 0xfffff, TEST_DATA | AR_G);
+    PUT(m, CODE, MOV_EAX(SEL_TEST), MOV_ES_AX, 0x26, 0x0f, 0xc7, 0x0b, HLT); /* cmpxchg8b es:[ebx] */
+    for (unsigned i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        put32(m, DATA + 0x204 + offsets[i], 0x1234 + i);
+        put32(m, DATA + 0x208 + offsets[i], 0x5678 + i);
+        m->cpu->gpr[EBX] = offsets[i];
+        m->cpu->gpr[EDX] = 0;
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EAX], 0x1234 + i);
+        assert_int_equal(m->cpu->gpr[EDX], 0x5678 + i);
+    }
+}
+
 enum { OTHER_GDT = 0x60000 };
 
 static void another_table_has_other_descriptors(void **state)
@@ -489,6 +508,7 @@ static const struct engine_test tests[] = {
     TEST(a_load_that_was_interpreted_ends_its_block_if_the_kind_changes),
     TEST(a_real_mode_load_leaves_rights_as_the_interpreter_does),
     TEST(no_unaligned_access_wraps_at_64_kib),
+    TEST(a_segment_of_4_gib_goes_on_with_its_beginning),
     TEST(another_table_has_other_descriptors),
     TEST(a_shorter_table_ends_before_its_descriptors),
     TEST(a_descriptor_is_for_those_who_may_load_it),

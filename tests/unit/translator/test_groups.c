@@ -19,6 +19,37 @@ static void a_group_of_stores_into_code_takes_effect(void **state)
     }
 }
 
+/* Which wants most of the host's registers. */
+static void cmpxchg8b_works_between_accesses_of_a_group(void **state)
+{
+    struct machine *m = *state;
+    const uint32_t operand = PAGE + 0x480;
+
+    PUT(m, CODE, 0x89, 0x75, 0x00, 0x89, 0x7d, 0x04,    /* mov [ebp], esi; mov [ebp + 4], edi */
+        0xf9, 0x0f, 0xc7, 0x0b,                         /* stc; cmpxchg8b [ebx] */
+        0x0f, 0x94, 0x45, 0x10, 0x0f, 0x92, 0x45, 0x11, /* setz [ebp + 16]; setc [ebp + 17] */
+        0x89, 0x45, 0x08, 0x89, 0x55, 0x0c, 0xf4);      /* mov [ebp + 8], eax; mov [ebp + 12], edx; hlt */
+    for (unsigned i = 0; i < 6; i++) {
+        const bool is_equal = i & 1;
+
+        put32(m, operand, 0x1111 + i);
+        put32(m, operand + 4, 0x2222);
+        memcpy(m->cpu->gpr,
+               (const uint32_t[]){is_equal ? 0x1111 + i : 0x1111, 0x3333, is_equal ? 0x2222 : 0x2223, operand, 0, PLACE,
+                                  0x6666, 0x7777 + i},
+               8 * sizeof(uint32_t));
+        run(m, CODE);
+        assert_int_equal(get32(m, operand), is_equal ? operand : 0x1111 + i);
+        assert_int_equal(get32(m, operand + 4), is_equal ? 0x3333 : 0x2222);
+        assert_int_equal(get32(m, PLACE), 0x6666);
+        assert_int_equal(get32(m, PLACE + 4), 0x7777 + i);
+        assert_int_equal(get32(m, PLACE + 8), 0x1111 + i);
+        assert_int_equal(get32(m, PLACE + 12), 0x2222);
+        assert_int_equal(get16(m, PLACE + 16), 0x100 | is_equal);
+        assert_int_equal(m->cpu->gpr[EBX], operand);
+    }
+}
+
 static void fdp_is_where_the_operand_was(void **state)
 {
     struct machine *m = *state;
@@ -38,6 +69,7 @@ static void fdp_is_where_the_operand_was(void **state)
 
 static const struct engine_test tests[] = {
     TEST(a_group_of_stores_into_code_takes_effect),
+    TEST(cmpxchg8b_works_between_accesses_of_a_group),
     TEST(fdp_is_where_the_operand_was),
 };
 

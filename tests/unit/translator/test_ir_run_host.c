@@ -23,6 +23,7 @@ struct registers {
 
 /* Every case: the operation, and the host's instruction on the same registers. */
 #define CASES(X)                                                                                                       \
+    X("sarx.4 edx, ebx, 0x18", "movl %%ebx, %%edx\n\tbswapl %%edx\n\tmovsbl %%dl, %%edx")                              \
     TWO(X, "add", "add")                                                                                               \
     TWO(X, "or", "or")                                                                                                 \
     TWO(X, "adc", "adc")                                                                                               \
