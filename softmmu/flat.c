@@ -320,7 +320,7 @@ struct window *flat_window(const struct flat *flat, enum mmu_view view)
 
 struct shown_page {
     uint32_t page, phys_page;
-    bool writable;
+    bool writable, is_one; /* all tables lead to the same memory */
     uint64_t addend;
 };
 
@@ -329,6 +329,14 @@ static int by_page(const void *a, const void *b)
     const uint32_t x = ((const struct shown_page *)a)->page, y = ((const struct shown_page *)b)->page;
 
     return x < y ? -1 : x > y;
+}
+
+/* A page that was dropped and filled anew is named for what it was before, too. */
+static bool is_named_for(const struct fill *fill, const struct phys *phys, const uint8_t *host)
+{
+    const struct phys_slot *slot = phys_slot_at(phys, (phys_addr)fill->phys_page << PHYS_PAGE_SHIFT);
+
+    return slot_has_host(slot) && slot->host == host;
 }
 
 /* What the tables hold of RAM, in the order of pages, each once. Returns the number of pages. */
@@ -343,17 +351,27 @@ static uint32_t pages_to_show(const struct mmu *mmu, const struct flat_view *v, 
             const uint64_t addend = *entry_at(v, fill->table, fill->page);
             const uint8_t *host = (const uint8_t *)(addend + ((uint64_t)fill->page << PHYS_PAGE_SHIFT));
 
-            if (fill->table == FLAT_EXEC || !addend || host < ram || host >= ram + mmu->phys->ram_bytes)
+            if (fill->table == FLAT_EXEC || !addend || host < ram || host >= ram + mmu->phys->ram_bytes ||
+                !is_named_for(fill, mmu->phys, host))
                 continue;
-            out[n++] = (struct shown_page){fill->page, fill->phys_page, fill->table >= FLAT_WRITE1, addend};
+            out[n++] = (struct shown_page){fill->page, fill->phys_page, fill->table >= FLAT_WRITE1, true, addend};
         }
     qsort(out, n, sizeof *out, by_page);
     for (uint32_t i = 0; i < n; i++) {
-        if (unique && out[unique - 1].page == out[i].page)
-            out[unique - 1].writable |= out[i].writable;
-        else
+        struct shown_page *last = unique ? &out[unique - 1] : NULL;
+
+        if (last && last->page == out[i].page) {
+            last->writable |= out[i].writable;
+            last->is_one &= last->addend == out[i].addend && last->phys_page == out[i].phys_page;
+        } else {
             out[unique++] = out[i];
+        }
     }
+    n = unique;
+    unique = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (out[i].is_one)
+            out[unique++] = out[i];
     return unique;
 }
 
@@ -432,6 +450,8 @@ enum flat_window_fill flat_fill_window(struct mmu *mmu, lin_addr address, bool i
     if (!flat_fill(mmu, address, 1, false, view))
         return FLAT_WINDOW_REFUSED;
     writable = (is_write || !mmu->journal) && flat_fill(mmu, address, 1, true, view);
+    if (!window_is_open(v->window)) /* a list was full: what it named is gone, the first of the two perhaps */
+        return FLAT_WINDOW_CLOSED;
     if ((is_write && !writable) || window_state(v->window, page) >= (writable ? WINDOW_WRITE : WINDOW_READ))
         return FLAT_WINDOW_REFUSED;
     return window_map(v->window, page, 1, (const uint8_t *)(e->addend + (address & ~(lin_addr)0xfff)), writable)

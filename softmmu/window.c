@@ -10,8 +10,6 @@
 #include "softmmu/phys_map.h"
 
 #define PAGES 0x100000u
-#define WINDOW_BYTES                                                                                                   \
-    ((size_t)PAGES * PHYS_PAGE_SIZE + PHYS_PAGE_SIZE) /* with a guard: an access may begin in the last page */
 
 /* Far below vm.max_map_count, 65530 as a rule. */
 #define RUNS_MAX 16384u
@@ -134,7 +132,7 @@ bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
 {
     const uint64_t now_ns = clock_ns();
 
-    if (w->open || w->unusable)
+    if (w->open || w->unusable || w->policy == WINDOW_NEVER)
         return false;
     if (!w->since_ns)
         w->since_ns = now_ns;
@@ -156,6 +154,7 @@ static void unmap(struct window *w, uint32_t page, uint32_t n)
         MAP_FAILED)
         return;
     w->unusable = true;
+    w->open = false;
     memset(w->state, 0, sizeof w->state);
     if (mmap(w->base, WINDOW_BYTES, PROT_NONE, flags, -1, 0) == MAP_FAILED) {
         fprintf(stderr, "morph86: the host does not give back a mapping; restart with -softmmu tlb\n");
@@ -212,8 +211,8 @@ bool window_pay(struct window *w)
     w->spent_ns += FAULT_NS;
     if (!w->open)
         return false;
-    if (w->policy == WINDOW_ALWAYS ||
-        (w->spent_ns < FREE_NS + (clock_ns() - w->since_ns) / SHARE && w->n_runs < RUNS_MAX))
+    if ((w->policy == WINDOW_ALWAYS || w->spent_ns < FREE_NS + (clock_ns() - w->since_ns) / SHARE) &&
+        w->n_runs < RUNS_MAX)
         return true;
     w->count.closed++;
     window_drop_all(w);

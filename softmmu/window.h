@@ -18,6 +18,9 @@
 
 struct window;
 
+/* With the guard: an access may begin in the last page. */
+#define WINDOW_BYTES (((size_t)1 << 32) + PHYS_PAGE_SIZE)
+
 enum window_policy { WINDOW_NEVER, WINDOW_EARNED, WINDOW_ALWAYS };
 
 struct window_counters {
@@ -46,7 +49,8 @@ bool window_open(struct window *w, uint32_t root, uint64_t busy_ns);
 bool window_map(struct window *w, uint32_t page, uint32_t n, const uint8_t *host, bool writable);
 enum window_state { WINDOW_NONE, WINDOW_READ, WINDOW_WRITE };
 enum window_state window_state(const struct window *w, uint32_t page);
-/* An access faulted. False if the window is closed, which it may be because it costs too much. */
+/* An access faulted. False if the window is closed, which it may be because it costs too much or has too many pieces.
+ */
 bool window_pay(struct window *w);
 
 /* What the tables lose. */

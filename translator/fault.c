@@ -24,14 +24,14 @@
 static _Thread_local struct translator *running;
 static _Thread_local const uint8_t *gs_base; /* of this thread */
 static struct sigaction before;
-static bool is_installed, has_fsgsbase;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool has_fsgsbase;
+static pthread_mutex_t installing = PTHREAD_MUTEX_INITIALIZER;
 
 static bool is_in_code(const struct translator *t, uintptr_t pc)
 {
     const uint8_t *start = code_memory_exec(&t->memory, t->code_start); /* behind the trampolines */
 
-    return pc - (uintptr_t)start < t->memory.size_bytes;
+    return pc - (uintptr_t)start < t->memory.size_bytes - (size_t)(t->code_start - t->memory.write);
 }
 
 static void pass_on(int signal, siginfo_t *info, void *context)
@@ -42,6 +42,8 @@ static void pass_on(int signal, siginfo_t *info, void *context)
         before.sa_handler(signal);
     } else {
         sigaction(signal, &before, NULL); /* the instruction faults again, and that is the end */
+        if (info->si_code <= 0)           /* unless somebody sent it */
+            raise(signal);
     }
 }
 
@@ -51,28 +53,34 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     greg_t *reg = ((ucontext_t *)context)->uc_mcontext.gregs;
     const uintptr_t pc = (uintptr_t)reg[REG_RIP];
 
-    if (!t || !is_in_code(t, pc)) {
+    const uint64_t address = (uintptr_t)info->si_addr - (uintptr_t)gs_base;
+    const bool is_translation = reg[REG_TRAPNO] == TRAP_PAGE_FAULT;
+
+    if (!t || info->si_code <= 0 || !is_in_code(t, pc) || (is_translation && address >= WINDOW_BYTES)) {
         pass_on(signal, info, context);
         return;
     }
     t->fault.pc = code_memory_write(&t->memory, (const uint8_t *)pc);
-    t->fault.address = (uintptr_t)info->si_addr - (uintptr_t)gs_base;
-    t->fault.is_translation = reg[REG_TRAPNO] == TRAP_PAGE_FAULT;
+    t->fault.address = address;
+    t->fault.is_translation = is_translation;
     t->fault.is_write = reg[REG_ERR] & ERROR_WRITE;
     reg[REG_RIP] = (greg_t)(uintptr_t)code_memory_exec(&t->memory, t->entry.fault);
 }
 
-static void install(void)
-{
-    const struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
-
-    has_fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
-    is_installed = sigaction(SIGSEGV, &action, &before) == 0;
-}
-
 bool faults_install(void)
 {
-    pthread_once(&once, install);
+    const struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction now;
+    bool is_installed;
+
+    pthread_mutex_lock(&installing);
+    is_installed = sigaction(SIGSEGV, NULL, &now) == 0;
+    if (is_installed && !(now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)) {
+        before = now;
+        has_fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+        is_installed = sigaction(SIGSEGV, &action, NULL) == 0;
+    }
+    pthread_mutex_unlock(&installing);
     return is_installed;
 }
 

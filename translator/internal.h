@@ -228,7 +228,7 @@ void block_retranslate(struct translator *t, struct block *block);
 
 /* ---- fault.c ---- */
 
-/* Has SIGSEGV come to this file. False if the host refuses. */
+/* Has SIGSEGV come to this file, from whoever has it now. False if the host refuses. */
 bool faults_install(void);
 /* Faults of this thread in `t`'s code are accesses of the guest, until faults_forget(). */
 void faults_expect(struct translator *t);

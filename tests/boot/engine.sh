@@ -4,19 +4,21 @@
 # GUEST: 686 or 686-pae boots that kernel and runs tests/boot/session, whose output has to be the host's; bench runs every Linux
 # program of the bench, one unit each; a file is an image of tests/guest. ACCEL: jit,lockstep=on (or ir): no mismatch; jit,count=on: at least 99.9 % of the guest's
 # instructions ran from the code cache, and which rows of the ISA table left it is printed.
-# MORPH86_BENCH: the bench's folder, if not build/bench; MORPH86_PROGRAMS: names of the programs to run instead of all.
+# MORPH86_SOFTMMU: how guest code reaches memory, if not as by default; MORPH86_BENCH: the bench's folder, if not build/bench;
+# MORPH86_PROGRAMS: names of the programs to run instead of all.
 set -eu
 morph86=$(realpath "$1")
 guest=$2
 accel=$3
 [ ! -e "$guest" ] || guest=$(realpath "$guest")
-case=engine-$(basename "$guest")-$accel
+case=engine-$(basename "$guest")-$accel${MORPH86_SOFTMMU:+-$MORPH86_SOFTMMU}
 . "$(dirname "$0")/machine.sh"
 append="console=ttyS0 quiet panic=-1 nokaslr"
 
 session() {
     native_session expected
-    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" -kernel "$guests/vmlinuz-$guest" \
+    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
+        -kernel "$guests/vmlinuz-$guest" \
         -initrd "$guests/initrd.gz" -append "$append morph86.session" </dev/null >serial 2>info || fail "morph86 ended with status $?: $(cat info)"
     same_session expected
     echo "$guest: $(wc -l <seen) lines, all as on the host"
@@ -34,7 +36,8 @@ programs() {
     folder=${MORPH86_BENCH:-$top/build/bench}
     [ -e "$folder/bench.initrd" ] || fail "the bench is not built; run tests/bench/bench --quick"
     mkfifo commands
-    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" -kernel "$guests/vmlinuz-686" \
+    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
+        -kernel "$guests/vmlinuz-686" \
         -initrd "$folder/bench.initrd" -append "$append" <commands >serial 2>info &
     machine=$!
     exec 3>commands

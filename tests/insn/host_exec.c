@@ -53,6 +53,7 @@ struct host_exec_area {
     bool has_entered; /* with TF: the trap after the jump in has been seen */
     int vector;
     uint32_t error, address;
+    struct sigaction others; /* who had SIGSEGV before: what happens between runs is theirs */
 };
 
 /* The offsets that the gate uses. */
@@ -257,6 +258,10 @@ HANDLER void host_gate_handle(int number, siginfo_t *info, void *context_, uint6
             return;
         }
         vector = HOST_TIMEOUT;
+    } else if (number == SIGSEGV && !a->run && a->others.sa_flags & SA_SIGINFO) {
+        a->others.sa_sigaction(number, info, context_);
+        restore_fs_base(interrupted_fs_base);
+        return;
     } else if (!a->run || info->si_code <= 0) { /* a bug of the test program, or kill(): die of it */
         signal(number, SIG_DFL);
         restore_fs_base(interrupted_fs_base);
@@ -366,9 +371,12 @@ bool host_exec_take_signals(struct host_exec *h)
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
     struct itimerval period = {{0, WATCHDOG_USEC}, {0, WATCHDOG_USEC}};
     stack_t stack = {.ss_sp = h->signal_stack, .ss_size = SIGNAL_STACK_SIZE};
+    struct sigaction before;
 
-    if (sigaltstack(&stack, NULL))
+    if (sigaltstack(&stack, NULL) || sigaction(SIGSEGV, NULL, &before))
         return false;
+    if (before.sa_sigaction != host_gate_signal)
+        h->area->others = before;
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
         if (sigaction(signals[i], &action, NULL))
             return false;
@@ -483,6 +491,7 @@ static void enter_gate(struct host_exec *h, const struct host_state *in, uint32_
 {
     struct host_exec_area *a = h->area;
     void (*gate)(void) = (void (*)(void))((uintptr_t)a - PAGE);
+    uint64_t gs_base;
 
     a->in = *in;
     a->in.eip = eip;
@@ -496,7 +505,9 @@ static void enter_gate(struct host_exec *h, const struct host_state *in, uint32_
     a->has_entered = !(in->eflags & EFLAGS_TF);
     h->runs++;
     a->run = h->runs ? h->runs : ++h->runs;
+    __asm__ volatile("rdgsbase %0" : "=r"(gs_base));
     gate();
+    __asm__ volatile("wrgsbase %0" : : "r"(gs_base));
     a->run = 0;
     result->state = a->out;
     result->vector = a->vector;

@@ -73,7 +73,8 @@ struct host_exec {
 bool host_exec_create(struct host_exec *h, const char **why);
 void host_exec_destroy(struct host_exec *h);
 
-/* Installs the signal handlers again. cmocka puts its own in their place at the start of each test function: whoever
+/* Installs the signal handlers again. A SIGSEGV between two runs goes to the handler that is there now, if it was
+ * installed with SA_SIGINFO. cmocka puts its own in their place at the start of each test function: whoever
  * created the executor outside of it calls this first. */
 bool host_exec_take_signals(struct host_exec *h);
 

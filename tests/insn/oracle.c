@@ -29,6 +29,7 @@ struct options {
     unsigned part, parts; /* of the forms: every parts-th, from `part` */
     const char *form, *report;
     enum accel accel;
+    enum window_policy windows;
     unsigned max_reports;
 };
 
@@ -336,6 +337,7 @@ static const char usage[] = "oracle: runs generated instructions on the host CPU
                             "  --cases N       per form and code size (5000)\n"
                             "  --seed N        another series (1)\n"
                             "  --accel NAME    interp, ir or jit: what is compared with the host (interp)\n"
+                            "  --windows       accesses of jit go through the host's MMU where they may\n"
                             "  --set LIST      of integer,x87,simd (all)\n"
                             "  --code 16|32    one code size only\n"
                             "  --part I/N      every N-th form, from I on (0/1)\n"
@@ -370,6 +372,10 @@ static bool parse(int argc, char **argv, struct options *o)
         }
         if (!strcmp(name, "--verbose")) {
             o->is_verbose = true;
+            continue;
+        }
+        if (!strcmp(name, "--windows")) {
+            o->windows = WINDOW_ALWAYS;
             continue;
         }
         i++;
@@ -416,7 +422,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    if (!oracle_machine_create(&run.machine, run.options.accel, &why)) {
+    if (!oracle_machine_create(&run.machine, run.options.accel, run.options.windows, &why)) {
         printf("skipped: %s\n", why);
         return SKIPPED;
     }

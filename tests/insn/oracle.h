@@ -241,7 +241,7 @@ struct oracle_machine {
 };
 
 /* False: this host cannot run the test, *why says so. */
-bool oracle_machine_create(struct oracle_machine *m, enum accel accel, const char **why);
+bool oracle_machine_create(struct oracle_machine *m, enum accel accel, enum window_policy windows, const char **why);
 void oracle_machine_destroy(struct oracle_machine *m);
 void oracle_run_host(struct oracle_machine *m, const struct oracle_case *c, struct oracle_result *out);
 void oracle_run_guest(struct oracle_machine *m, const struct oracle_case *c, struct oracle_result *out);

@@ -297,14 +297,16 @@ static bool fill_memory(struct oracle_machine *m)
 }
 
 /* One instruction to a block, so that a step is a step. */
-static bool attach_translator(struct oracle_machine *m, enum accel accel, const char **why)
+static bool attach_translator(struct oracle_machine *m, enum accel accel, enum window_policy windows, const char **why)
 {
-    const struct translator_options options = {.accel = accel, .no_chain = true, .block_insns = 1};
+    const struct translator_options options = {.accel = accel, .no_chain = true, .block_insns = 1, .windows = windows};
 
-    return accel == ACCEL_INTERP || translator_create(m->cpu, &options, why);
+    if (accel == ACCEL_INTERP)
+        return true;
+    return translator_create(m->cpu, &options, why) && host_exec_take_signals(&m->host); /* in front of its handler */
 }
 
-bool oracle_machine_create(struct oracle_machine *m, enum accel accel, const char **why)
+bool oracle_machine_create(struct oracle_machine *m, enum accel accel, enum window_policy windows, const char **why)
 {
     memset(m, 0, sizeof *m);
     m->vendor = host_vendor();
@@ -314,7 +316,7 @@ bool oracle_machine_create(struct oracle_machine *m, enum accel accel, const cha
     m->base[WINDOW_DATA] = m->host.data_base;
     m->base[WINDOW_STACK] = m->host.stack_base;
     *why = "out of memory";
-    if (make_host_segments(m) && create_guest(m) && attach_translator(m, accel, why)) {
+    if (make_host_segments(m) && create_guest(m) && attach_translator(m, accel, windows, why)) {
         map_windows(m);
         put_system(m);
         load_system(m);

@@ -16,7 +16,7 @@ struct variant {
     struct translator_options options;
 };
 
-enum { INTERP, IR, JIT, JIT_NO_CHAIN, JIT_TINY, JIT_SINGLE, VARIANTS };
+enum { INTERP, IR, JIT, JIT_NO_CHAIN, JIT_TINY, JIT_SINGLE, JIT_WINDOWS, VARIANTS };
 static const struct variant variants[VARIANTS] = {
     [INTERP] = {"interp", {.accel = ACCEL_INTERP}},
     [IR] = {"ir", {.accel = ACCEL_IR}},
@@ -24,6 +24,7 @@ static const struct variant variants[VARIANTS] = {
     [JIT_NO_CHAIN] = {"jit without chaining", {.accel = ACCEL_JIT, .no_chain = true}},
     [JIT_TINY] = {"jit in 256 KiB", {.accel = ACCEL_JIT, .cache_bytes = 256 << 10}},
     [JIT_SINGLE] = {"jit, one instruction a block", {.accel = ACCEL_JIT, .block_insns = 1}},
+    [JIT_WINDOWS] = {"jit with windows", {.accel = ACCEL_JIT, .windows = WINDOW_ALWAYS}},
 };
 
 /* ---- the guest ---- */
@@ -47,11 +48,18 @@ static inline int attach(struct machine *m, const struct translator_options *opt
     return 0;
 }
 
+/* The test's own library takes SIGSEGV before each test. */
+static inline void run_cpu(struct machine *m)
+{
+    faults_install();
+    cpu_run(m->cpu);
+}
+
 static inline void run(struct machine *m, uint32_t eip)
 {
     m->cpu->eip = eip;
     m->cpu->halt = CPU_RUNNING;
-    cpu_run(m->cpu);
+    run_cpu(m);
     assert_int_equal(m->cpu->halt, CPU_HALTED);
     assert_int_equal(m->shutdowns, 0);
 }

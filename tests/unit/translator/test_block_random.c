@@ -272,7 +272,7 @@ static enum outcome run_both(struct pair *p, const struct scene *s, const struct
             return ENDLESS;
         }
         be_patient(p, TEST_SECONDS * 1000);
-        cpu_run(p->m->cpu);
+        run_cpu(p->m);
         be_patient(p, 0);
         if (!compare(p->m, p->reference, d)) {
             calm_down(p);

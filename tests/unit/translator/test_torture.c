@@ -294,7 +294,7 @@ static void run_case(const struct pair *p, const struct callout *c, unsigned cpl
         prepare(p->reference, p, cpl, n, program);
         cpu_run(p->reference->cpu);
         prepare(p->m, p, cpl, n, program);
-        cpu_run(p->m->cpu);
+        run_cpu(p->m);
         if (!compare(p->m, p->reference, &d))
             fail_msg("%s, %s at %s, CPL %u: %s is %llx instead of %llx", p->variant->name, p->state->name, c->name, cpl,
                      d.what, (unsigned long long)d.ours, (unsigned long long)d.reference);
@@ -331,7 +331,7 @@ static void a_unit_can_be_followed_by_the_end_of_the_page(void **state)
         m->cpu->fpu.xmm[6].d[0] = 0x12345678;
         m->cpu->gpr[EAX] = SEL_DATA0;
         m->cpu->eip = start;
-        cpu_run(m->cpu);
+        run_cpu(m);
         assert_int_equal(m->cpu->halt, CPU_HALTED);
         assert_int_equal(m->cpu->gpr[EAX], SEL_DATA0 + 1);
         assert_int_equal(m->cpu->gpr[EBX], DATA + 0x1000 * additions);
