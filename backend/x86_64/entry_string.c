@@ -1,10 +1,10 @@
 /*
- * Repeated strings by the host's own string instructions, within one page on either side. Segments are flat, addresses
- * 32 bits wide, DF is clear.
+ * Repeated strings by the host's own string instructions, as far as a page reaches on either side. Segments are flat,
+ * addresses 32 bits wide, DF is clear.
  *
  * Called by blocks. RCX tells whether it was done; the interpreter does what is left if not, and the flags are as
- * before. REP MOVS and STOS are done as a whole or not at all; CMPS and SCAS as far as the page reaches, since their
- * count is often just large (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were).
+ * before (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were). REP MOVS and STOS go on in the
+ * next page; CMPS and SCAS do not, since their count is often just large.
  */
 #include "backend/x86_64/plan.h"
 #include "backend/x86_64/x64.h"
@@ -21,25 +21,6 @@ struct routine {
 static void slow_if(struct routine *r, unsigned cc)
 {
     r->to_slow[r->n++] = emit_jcc32(&r->e, cc);
-}
-
-/* `to` = host address of the EDX bytes at `linear`, if they are plain and lie in one page. */
-static void find_host(struct routine *r, unsigned to, unsigned linear, uint32_t table)
-{
-    struct emit *e = &r->e;
-
-    emit_mov(e, 4, to, linear);
-    emit_op(e, 0, 0x81, 4, 4, RM_REG(to), false); /* and to, 0xfff */
-    emit32(e, PHYS_PAGE_SIZE - 1);
-    emit_op(e, 0, 0x01, 4, RDX, RM_REG(to), false); /* add to, edx */
-    emit_op(e, 0, 0x81, 4, 7, RM_REG(to), false);   /* cmp to, 4096 */
-    emit32(e, PHYS_PAGE_SIZE);
-    slow_if(r, 7); /* above */
-    emit_shrx(e, to, linear, PLAN_STATE);
-    emit_mov_load(e, 8, to, RM_SIB(PLAN_FLAT, to, 3, (int32_t)table));
-    emit_op(e, 0, 0x85, 8, to, RM_REG(to), false); /* test */
-    slow_if(r, 4);
-    emit_op(e, 0, 0x01, 8, linear, RM_REG(to), false);
 }
 
 static void keep_flags(struct emit *e)
@@ -67,46 +48,9 @@ static uint8_t *leave_the_rest(struct routine *r)
     return e->at;
 }
 
-static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
-{
-    struct routine r = {.e = {code}};
-    struct emit *e = &r.e;
-    const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
-
-    keep_flags(e);
-    emit_op(e, 0, 0x81, 4, 7, RM_REG(ecx), false); /* cmp ecx, a page's worth */
-    emit32(e, PHYS_PAGE_SIZE >> shift);
-    slow_if(&r, 7);
-    emit_lea(e, 4, RDX, RM_SIB(HOST_REG_NONE, ecx, shift, 0));
-    if (is_movs)
-        find_host(&r, RAX, esi, FLAT_OFFSET_READ1);
-    find_host(&r, RCX, edi, FLAT_OFFSET_WRITE1);
-    if (is_movs)
-        emit_lea(e, 4, esi, RM_SIB(esi, RDX, 0, 0));
-    emit_lea(e, 4, edi, RM_SIB(edi, RDX, 0, 0));
-    /* The host wants RSI, RDI and RCX, where the guest's ECX and EDX are. */
-    emit8(e, 0x57); /* push rdi */
-    emit_mov(e, 8, RDI, RCX);
-    emit_mov(e, 4, RCX, RSI);
-    if (is_movs)
-        emit_mov(e, 8, RSI, RAX);
-    else
-        emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
-    if (shift == 1)
-        emit8(e, 0x66);
-    emit8(e, 0xf3);
-    emit8(e, (is_movs ? 0xa4 : 0xaa) | (shift != 0));
-    emit8(e, 0x5f); /* pop rdi */
-    emit_mov_imm32(e, RSI, 0);
-    put_back_flags(e);
-    emit_mov_imm32(e, RCX, 1);
-    emit8(e, 0xc3);
-    return leave_the_rest(&r);
-}
-
 /* RAX = how many elements lie between `linear` and its page's end, as far as that is less than RAX; clobbers RCX. `to`
  * = host address of the first. */
-static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned shift)
+static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned shift, uint32_t table)
 {
     struct emit *e = &r->e;
     uint8_t *enough;
@@ -124,10 +68,70 @@ static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned s
     emit_mov(e, 4, RAX, RCX);
     emit_patch8(enough, e->at);
     emit_shrx(e, RCX, linear, PLAN_STATE);
-    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_READ1));
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, (int32_t)table));
     emit_op(e, 0, 0x85, 8, RCX, RM_REG(RCX), false); /* test */
     slow_if(r, 4);
     emit_lea(e, 8, to, RM_SIB(RCX, linear, 0, 0));
+}
+
+/* What both kinds have before the host's instruction, which wants RSI, RDI, RCX and RAX; the first two are the guest's
+ * ECX and EDX. RDX = the count. */
+static void enter_host(struct emit *e, bool has_source)
+{
+    emit8(e, 0x57); /* push rdi */
+    emit8(e, 0x56); /* push rsi */
+    emit_mov(e, 8, RDI, RDX);
+    if (has_source)
+        emit_mov_load(e, 8, RSI, STATE(translated.scratch));
+    emit_mov(e, 4, RCX, RAX);
+    emit_mov(e, 4, RDX, RAX);
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+}
+
+static void host_string(struct emit *e, unsigned prefix, unsigned opcode, unsigned shift)
+{
+    if (shift == 1)
+        emit8(e, 0x66);
+    emit8(e, prefix);
+    emit8(e, opcode | (shift != 0));
+    emit8(e, 0x5e); /* pop rsi */
+    emit8(e, 0x5f); /* pop rdi */
+}
+
+/* REP MOVS or STOS: page by page, until something wants the run loop. */
+static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
+{
+    struct routine r = {.e = {code}};
+    struct emit *e = &r.e;
+    const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
+    uint8_t *again, *done;
+
+    keep_flags(e);
+    again = e->at;
+    emit_mov(e, 4, RAX, ecx);
+    if (is_movs) {
+        find_run(&r, RDX, esi, shift, FLAT_OFFSET_READ1);
+        emit_mov_store(e, 8, STATE(translated.scratch), RDX);
+    }
+    find_run(&r, RDX, edi, shift, FLAT_OFFSET_WRITE1);
+    emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
+    slow_if(&r, 4);
+    enter_host(e, is_movs);
+    host_string(e, 0xf3, is_movs ? 0xa4 : 0xaa, shift);
+    if (is_movs)
+        emit_lea(e, 4, esi, RM_SIB(esi, RDX, shift, 0));
+    emit_lea(e, 4, edi, RM_SIB(edi, RDX, shift, 0));
+    emit_op(e, 0, 0x29, 4, RDX, RM_REG(ecx), false); /* sub ecx, edx */
+    done = emit_jcc8(e, 4);
+    emit_op(e, 0, 0x83, 8, 7, STATE(translated.run_ok), false); /* cmp qword [run_ok], 0 */
+    emit8(e, 0);
+    slow_if(&r, 4);
+    emit_jmp_to(e, again);
+    emit_patch8(done, e->at);
+    put_back_flags(e);
+    emit_mov_imm32(e, RCX, 1);
+    emit8(e, 0xc3);
+    return leave_the_rest(&r);
 }
 
 /* REPE or REPNE, CMPS or SCAS. */
@@ -141,27 +145,14 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     keep_flags(e);
     emit_mov(e, 4, RAX, ecx);
     if (is_cmps) {
-        find_run(&r, RDX, esi, shift);
+        find_run(&r, RDX, esi, shift, FLAT_OFFSET_READ1);
         emit_mov_store(e, 8, STATE(translated.scratch), RDX);
     }
-    find_run(&r, RDX, edi, shift);
+    find_run(&r, RDX, edi, shift, FLAT_OFFSET_READ1);
     emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
     slow_if(&r, 4);
-    /* The host wants RSI, RDI, RCX and RAX, the first two of which are the guest's ECX and EDX. */
-    emit8(e, 0x57); /* push rdi */
-    emit8(e, 0x56); /* push rsi */
-    emit_mov(e, 8, RDI, RDX);
-    if (is_cmps)
-        emit_mov_load(e, 8, RSI, STATE(translated.scratch));
-    emit_mov(e, 4, RCX, RAX);
-    emit_mov(e, 4, RDX, RAX);
-    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
-    if (shift == 1)
-        emit8(e, 0x66);
-    emit8(e, while_equal ? 0xf3 : 0xf2);
-    emit8(e, (is_cmps ? 0xa6 : 0xae) | (shift != 0));
-    emit8(e, 0x5e); /* pop rsi */
-    emit8(e, 0x5f); /* pop rdi */
+    enter_host(e, is_cmps);
+    host_string(e, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae, shift);
     /* No flag changes from here on. RDX = how many were done. */
     emit_mov(e, 4, RAX, RCX);
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RAX), false);
