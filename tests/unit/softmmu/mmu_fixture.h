@@ -220,4 +220,53 @@ static inline int teardown(void **state)
     return 0;
 }
 
+/* ---- a guest at random ---- */
+
+enum { RANDOM_PAGES = 12, RANDOM_FIRST = 0x10000 };
+
+/* It maps its pages anew, always with INVLPG; pages become watched, and everything is flushed. */
+struct random_guest {
+    uint32_t seed;
+    uint32_t bits[RANDOM_PAGES], frame[RANDOM_PAGES];
+    unsigned page, view, what; /* of this step; `what` below 16 */
+};
+
+static inline uint32_t next_random(struct random_guest *g)
+{
+    g->seed = g->seed * 1664525 + 1013904223;
+    return g->seed >> 8;
+}
+
+static inline lin_addr random_address(unsigned page)
+{
+    return RANDOM_FIRST + page * 0x1000;
+}
+
+/* True if the step is an access, to g->page in g->view, that will not fault. */
+static inline bool random_step(struct fixture *f, struct random_guest *g)
+{
+    const unsigned i = g->page = next_random(g) % RANDOM_PAGES;
+
+    g->view = next_random(g) & 1;
+    g->what = next_random(g) % 16;
+    if (g->what == 0) {
+        g->bits[i] = next_random(g) % 8 ? P | (next_random(g) & (RW | US | G)) : 0;
+        g->frame[i] = FRAMES + next_random(g) % 6 * 0x1000;
+        map(f, random_address(i), g->frame[i], g->bits[i]);
+        mmu_flush_page(&f->mmu, random_address(i));
+    } else if (g->what == 1) {
+        const phys_addr page = FRAMES + next_random(g) % 6 * 0x1000;
+
+        phys_watch(f->phys, page, !phys_is_watched(f->phys, page));
+        mmu_rewatch(&f->mmu, page);
+    } else if (g->what == 2 && next_random(g) % 16 == 0) {
+        reload_cr3(f);
+    } else if (g->what == 3 && next_random(g) % 16 == 0) {
+        mmu_flush(&f->mmu);
+    } else {
+        return (g->bits[i] & P) && (g->view == MMU_SUPERVISOR || (g->bits[i] & US));
+    }
+    return false;
+}
+
 #endif

@@ -454,59 +454,38 @@ static void an_access_that_fills_again_what_is_there_costs_nothing(void **state)
 
 /* ---- at random ---- */
 
-enum { PAGES = 12, OPERATIONS = 60000 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525 + 1013904223;
-    return *seed >> 8;
-}
+enum { OPERATIONS = 60000 };
 
 /* A guest that does INVLPG after each change of an entry never sees a translation that its tables do not allow. */
 static void no_entry_allows_more_than_the_page_tables_and_the_watches(void **state)
 {
     struct fixture *f = *state;
-    uint32_t seed = 12345, bits[PAGES] = {0}, frame[PAGES] = {0};
+    struct random_guest g = {.seed = 12345};
     unsigned long hits = 0;
 
     for (unsigned n = 0; n < OPERATIONS; n++) {
-        const unsigned i = next_random(&seed) % PAGES, view = next_random(&seed) & 1, what = next_random(&seed) % 16;
-        const lin_addr address = LIN + i * 0x1000;
+        if (random_step(f, &g)) {
+            const lin_addr address = random_address(g.page);
 
-        if (what == 0) {
-            bits[i] = next_random(&seed) % 8 ? P | (next_random(&seed) & (RW | US | G)) : 0;
-            frame[i] = FRAMES + next_random(&seed) % 6 * 0x1000;
-            map(f, address, frame[i], bits[i]);
-            mmu_flush_page(&f->mmu, address);
-        } else if (what == 1) {
-            const phys_addr page = FRAMES + next_random(&seed) % 6 * 0x1000;
-
-            phys_watch(f->phys, page, !phys_is_watched(f->phys, page));
-            mmu_rewatch(&f->mmu, page);
-        } else if (what == 2 && next_random(&seed) % 16 == 0) {
-            reload_cr3(f);
-        } else if (what == 3 && next_random(&seed) % 16 == 0) {
-            mmu_flush(&f->mmu);
-        } else if ((bits[i] & P) && (view == MMU_SUPERVISOR || (bits[i] & US))) {
-            mmu_ld8(&f->mmu, address, view);
-            if ((bits[i] & RW) && (what & 1)) {
+            mmu_ld8(&f->mmu, address, g.view);
+            if ((g.bits[g.page] & RW) && (g.what & 1)) {
                 f->n_written = 0;
-                mmu_st8(&f->mmu, address, (uint8_t)n, view);
+                mmu_st8(&f->mmu, address, (uint8_t)n, g.view);
             }
-            flat_fill(&f->mmu, address, tables[what % TABLES].width, tables[what % TABLES].is_write, view);
+            flat_fill(&f->mmu, address, tables[g.what % TABLES].width, tables[g.what % TABLES].is_write, g.view);
         }
-        for (unsigned k = 0; k < PAGES; k++)
+        for (unsigned k = 0; k < RANDOM_PAGES; k++)
             for (unsigned v = 0; v < MMU_VIEWS; v++)
                 for (unsigned t = 0; t < TABLES; t++) {
-                    const uint64_t value = entry(f, v, &tables[t], LIN + k * 0x1000);
+                    const uint64_t value = entry(f, v, &tables[t], random_address(k));
 
                     if (!value)
                         continue;
                     hits++;
-                    assert_true(bits[k] & P);
-                    assert_true(v == MMU_SUPERVISOR || (bits[k] & US));
-                    assert_true(value == addend_of(f, LIN + k * 0x1000, frame[k]));
-                    assert_true(!tables[t].is_write || ((bits[k] & RW) && !phys_is_watched(f->phys, frame[k])));
+                    assert_true(g.bits[k] & P);
+                    assert_true(v == MMU_SUPERVISOR || (g.bits[k] & US));
+                    assert_true(value == addend_of(f, random_address(k), g.frame[k]));
+                    assert_true(!tables[t].is_write || ((g.bits[k] & RW) && !phys_is_watched(f->phys, g.frame[k])));
                 }
     }
     assert_true(hits > OPERATIONS);

@@ -722,62 +722,41 @@ static void a_window_that_costs_too_much_closes(void **state)
 
 /* ---- at random ---- */
 
-enum { PAGES = 12, OPERATIONS = 30000 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525 + 1013904223;
-    return *seed >> 8;
-}
+enum { OPERATIONS = 30000 };
 
 /* A guest that does INVLPG after each change of an entry is shown nothing that its tables do not allow. */
 static void no_window_shows_more_than_the_page_tables_and_the_watches_allow(void **state)
 {
     struct fixture *f = *state;
-    uint32_t seed = 4711, bits[PAGES] = {0}, frame[PAGES] = {0};
+    struct random_guest g = {.seed = 4711};
     unsigned long n_shown = 0;
 
     for (unsigned n = 0; n < OPERATIONS; n++) {
-        const unsigned i = next_random(&seed) % PAGES, view = next_random(&seed) & 1, what = next_random(&seed) % 16;
-        const lin_addr address = LIN + i * 0x1000;
+        if (random_step(f, &g)) {
+            const lin_addr address = random_address(g.page);
+            const bool is_write = (g.bits[g.page] & RW) && (g.what & 1);
 
-        if (what == 0) {
-            bits[i] = next_random(&seed) % 8 ? P | (next_random(&seed) & (RW | US | G)) : 0;
-            frame[i] = FRAMES + next_random(&seed) % 6 * 0x1000;
-            map(f, address, frame[i], bits[i]);
-            mmu_flush_page(&f->mmu, address);
-        } else if (what == 1) {
-            const phys_addr page = FRAMES + next_random(&seed) % 6 * 0x1000;
-
-            watch(f, page, !phys_is_watched(f->phys, page));
-        } else if (what == 2 && next_random(&seed) % 16 == 0) {
-            reload_cr3(f);
-        } else if (what == 3 && next_random(&seed) % 16 == 0) {
-            mmu_flush(&f->mmu);
-        } else if (what == 4) {
-            try_open(f, view);
-        } else if ((bits[i] & P) && (view == MMU_SUPERVISOR || (bits[i] & US))) {
-            const bool is_write = (bits[i] & RW) && (what & 1);
-
-            if (what < 12) {
-                touch(f, address, view, is_write);
+            if (g.what == 4) {
+                try_open(f, g.view);
+            } else if (g.what < 12) {
+                touch(f, address, g.view, is_write);
             } else {
-                mmu_check_read(&f->mmu, address, 4, view);
-                flat_fill(&f->mmu, address, what & 2 ? 4 : 1, is_write, view);
+                mmu_check_read(&f->mmu, address, 4, g.view);
+                flat_fill(&f->mmu, address, g.what & 2 ? 4 : 1, is_write, g.view);
             }
         }
-        for (unsigned k = 0; k < PAGES; k++)
+        for (unsigned k = 0; k < RANDOM_PAGES; k++)
             for (unsigned v = 0; v < MMU_VIEWS; v++) {
                 const enum window_state s =
-                    n % 64 ? window_state(window_of(f, v), (LIN >> 12) + k) : shown(f, v, LIN + k * 0x1000);
+                    n % 64 ? window_state(window_of(f, v), random_address(k) >> 12) : shown(f, v, random_address(k));
 
                 if (s == WINDOW_NONE)
                     continue;
                 n_shown++;
-                assert_true(bits[k] & P);
-                assert_true(v == MMU_SUPERVISOR || (bits[k] & US));
-                assert_true(s == WINDOW_READ || ((bits[k] & RW) && !phys_is_watched(f->phys, frame[k])));
-                assert_int_equal(*in_window(f, v, LIN + k * 0x1000), (frame[k] - FRAMES) >> 12);
+                assert_true(g.bits[k] & P);
+                assert_true(v == MMU_SUPERVISOR || (g.bits[k] & US));
+                assert_true(s == WINDOW_READ || ((g.bits[k] & RW) && !phys_is_watched(f->phys, g.frame[k])));
+                assert_int_equal(*in_window(f, v, random_address(k)), (g.frame[k] - FRAMES) >> 12);
             }
     }
     assert_true(n_shown > OPERATIONS);
