@@ -74,10 +74,20 @@ static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned s
     emit_lea(e, 8, to, RM_SIB(RCX, linear, 0, 0));
 }
 
-/* What both kinds have before the host's instruction, which wants RSI, RDI, RCX and RAX; the first two are the guest's
- * ECX and EDX. RDX = the count. */
-static void enter_host(struct emit *e, bool has_source)
+/* What both kinds have before the host's instruction: how many elements both pages have, and where. It wants RSI, RDI,
+ * RCX and RAX; the first two are the guest's ECX and EDX. RDX = the count. `table`: what EDI is looked up in. */
+static void enter_host(struct routine *r, bool has_source, uint32_t table, unsigned shift)
 {
+    struct emit *e = &r->e;
+
+    emit_mov(e, 4, RAX, plan_reg[IR_ECX]);
+    if (has_source) {
+        find_run(r, RDX, plan_reg[IR_ESI], shift, FLAT_OFFSET_READ1);
+        emit_mov_store(e, 8, STATE(translated.scratch), RDX);
+    }
+    find_run(r, RDX, plan_reg[IR_EDI], shift, table);
+    emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
+    slow_if(r, 4);
     emit8(e, 0x57); /* push rdi */
     emit8(e, 0x56); /* push rsi */
     emit_mov(e, 8, RDI, RDX);
@@ -108,15 +118,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
 
     keep_flags(e);
     again = e->at;
-    emit_mov(e, 4, RAX, ecx);
-    if (is_movs) {
-        find_run(&r, RDX, esi, shift, FLAT_OFFSET_READ1);
-        emit_mov_store(e, 8, STATE(translated.scratch), RDX);
-    }
-    find_run(&r, RDX, edi, shift, FLAT_OFFSET_WRITE1);
-    emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
-    slow_if(&r, 4);
-    enter_host(e, is_movs);
+    enter_host(&r, is_movs, FLAT_OFFSET_WRITE1, shift);
     host_string(e, 0xf3, is_movs ? 0xa4 : 0xaa, shift);
     if (is_movs)
         emit_lea(e, 4, esi, RM_SIB(esi, RDX, shift, 0));
@@ -143,15 +145,7 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     uint8_t *stopped, *counted, *found;
 
     keep_flags(e);
-    emit_mov(e, 4, RAX, ecx);
-    if (is_cmps) {
-        find_run(&r, RDX, esi, shift, FLAT_OFFSET_READ1);
-        emit_mov_store(e, 8, STATE(translated.scratch), RDX);
-    }
-    find_run(&r, RDX, edi, shift, FLAT_OFFSET_READ1);
-    emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
-    slow_if(&r, 4);
-    enter_host(e, is_cmps);
+    enter_host(&r, is_cmps, FLAT_OFFSET_READ1, shift);
     host_string(e, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae, shift);
     /* No flag changes from here on. RDX = how many were done. */
     emit_mov(e, 4, RAX, RCX);
