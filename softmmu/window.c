@@ -15,15 +15,17 @@
 #define RUNS_MAX 16384u
 
 /* What it takes to earn a window, and what mapping costs (docs/prototypes.md). */
-#define ROOT_NS     40000000u /* the address space's own time */
-#define OPEN_MIN_NS 4000000u  /* after a flush */
-#define OPEN_MAX_NS 1000000000u
-#define STEP_MAX_NS 10000000u /* between two looks at the clock; beyond that something else has run */
-#define ROOTS       64u
-#define CALL_NS     8000u
-#define FAULT_NS    4000u
-#define FREE_NS     2000000u /* may be spent at any rate */
-#define SHARE       8u       /* of the time that it is open a window may cost one part in that many */
+#define ROOT_NS       40000000u /* the address space's own time */
+#define OPEN_MIN_NS   4000000u  /* after a flush */
+#define OPEN_MAX_NS   1000000000u
+#define STEP_MAX_NS   10000000u /* between two looks at the clock; beyond that something else has run */
+#define ROOTS         64u
+#define EARNED_MAX_NS (2u * ROOT_NS)
+#define DRAIN         4u /* while it does not run it loses one part in that many of the time that passes */
+#define CALL_NS       8000u
+#define FAULT_NS      4000u
+#define FREE_NS       2000000u /* may be spent at any rate */
+#define SHARE         8u       /* of the time that it is open a window may cost one part in that many */
 
 struct window {
     uint8_t *base;
@@ -34,10 +36,11 @@ struct window {
     uint64_t since_ns;    /* when it was opened or emptied; 0: nobody has looked at the clock since */
     uint64_t wait_ns, spent_ns;
     uint64_t tick_ns, busy_ns; /* at the last look at the clock */
-    struct {
+    struct account {
         uint32_t root;
-        uint64_t busy_ns;
+        uint64_t busy_ns, seen_ns;
     } earned[ROOTS]; /* by a hash */
+    unsigned owner;  /* in `earned`, of who asked last: whose it is while it is open */
     struct {
         uint32_t page, n;
     } run[RUNS_MAX]; /* mapped since all was dropped; parts may be gone again */
@@ -45,6 +48,11 @@ struct window {
     struct window_counters count;
     uint8_t state[PAGES]; /* enum window_state */
 };
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* To a few milliseconds; real time, as what is weighed is the host's. */
 static uint64_t clock_ns(void)
@@ -112,20 +120,22 @@ bool window_is_due(struct window *w)
     return true;
 }
 
-/* Has the address space kept the processor busy for long enough? */
-static bool has_earned(struct window *w, uint32_t root, uint64_t busy_ns)
+/* Has the address space kept the processor busy for long enough? A program that answers now and then has not, and one
+ * that has ended leaves little to the next with its root. */
+static bool has_earned(struct window *w, uint32_t root, uint64_t busy_ns, uint64_t now_ns)
 {
     const unsigned i = (root >> PHYS_PAGE_SHIFT ^ root >> 5) % ROOTS;
-    const uint64_t step_ns = busy_ns - w->busy_ns;
+    struct account *a = &w->earned[i];
+    const uint64_t step_ns = least(busy_ns - w->busy_ns, STEP_MAX_NS);
 
+    w->owner = i;
     w->busy_ns = busy_ns;
-    if (w->earned[i].root != root) {
-        w->earned[i].root = root;
-        w->earned[i].busy_ns = 0;
-    }
-    if (w->earned[i].busy_ns < ROOT_NS)
-        w->earned[i].busy_ns += step_ns < STEP_MAX_NS ? step_ns : STEP_MAX_NS;
-    return w->earned[i].busy_ns >= ROOT_NS;
+    if (a->root != root)
+        *a = (struct account){.root = root, .seen_ns = now_ns};
+    a->busy_ns -= least(a->busy_ns, (now_ns - a->seen_ns - least(now_ns - a->seen_ns, step_ns)) / DRAIN);
+    a->busy_ns = least(a->busy_ns + step_ns, EARNED_MAX_NS);
+    a->seen_ns = now_ns;
+    return a->busy_ns >= ROOT_NS;
 }
 
 bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
@@ -136,7 +146,7 @@ bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
         return false;
     if (!w->since_ns)
         w->since_ns = now_ns;
-    if (w->policy == WINDOW_EARNED && (!has_earned(w, root, busy_ns) || now_ns - w->since_ns < w->wait_ns))
+    if (w->policy == WINDOW_EARNED && (!has_earned(w, root, busy_ns, now_ns) || now_ns - w->since_ns < w->wait_ns))
         return false;
     w->open = true;
     w->since_ns = now_ns;
@@ -249,8 +259,10 @@ void window_drop_all(struct window *w)
         unmap(w, w->first, w->last - w->first + 1);
     for (uint32_t i = 0; i < w->n_runs; i++)
         memset(w->state + w->run[i].page, WINDOW_NONE, w->run[i].n);
-    if (w->open)
+    if (w->open) {
         judge(w);
+        w->earned[w->owner].seen_ns = clock_ns(); /* it has been busy until now */
+    }
     w->first = PAGES;
     w->last = 0;
     w->n_runs = 0;

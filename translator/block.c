@@ -451,7 +451,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
         block_flush_all(t);
     if (!t->blocks_size)
         return NULL;
-    span = scan_block(t, m, (uint32_t)(place->address & 0xfff), bytes, avail, crosses ? 1 : t->options.block_insns);
+    span = scan_block(t, m, place->address, bytes, avail, crosses ? 1 : t->options.block_insns, flat_code && !plain);
     if (!t->ir.n_insns)
         return NULL;
 
@@ -584,16 +584,31 @@ static struct block *find_block(struct translator *t, bool plain)
     return block;
 }
 
-bool block_exists(struct translator *t, phys_addr address)
+static const struct block *find_known(const struct translator *t, phys_addr address, uint32_t mode, uint32_t eip)
 {
-    const uint32_t mode = mode_update(t);
-    const struct x86_mode *m = &t->mode[mode].mode;
-    const uint32_t eip = m->seg[CS] == SEG_CLASS_FLAT && m->code32 ? 0 : t->cpu->eip;
     const struct block *block = t->bucket[block_hash(address, mode, eip)];
 
     while (block && (block->address != address || block->mode != mode || block->eip != eip || block->plain))
         block = block->next_in_bucket;
     return block;
+}
+
+bool block_exists(struct translator *t, phys_addr address)
+{
+    const uint32_t mode = mode_update(t);
+
+    return find_known(t, address, mode, is_flat_code(&t->mode[mode].mode) ? 0 : t->cpu->eip);
+}
+
+/* A way that leads into a block for the first time after so many others is a rare one: it need not have a copy. Among
+ * younger ones loops are still being found, which want to be whole. */
+#define SETTLED_BLOCKS 2048u
+
+bool block_has_settled(const struct translator *t, phys_addr address)
+{
+    const struct block *block = find_known(t, address, t->current_mode, 0);
+
+    return block && t->n_blocks - block->number > SETTLED_BLOCKS;
 }
 
 struct block *block_at_eip(struct translator *t)

@@ -196,9 +196,10 @@ enum pg_class scan_classify(const struct isa_row *row, const struct x86_mode *mo
 bool scan_changes_mode(const struct isa_row *row);
 
 /* Decodes from `bytes` (the rest of a page), lowers what may pass and redirects the rest, `max_insns` instructions at
- * most. Fills t->scan and t->ir. Returns the number of guest bytes, 0 if not even one instruction fits. */
-uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
-                    size_t avail, unsigned max_insns);
+ * most. Fills t->scan and t->ir. Returns the number of guest bytes, 0 if not even one instruction fits. `address`: of
+ * the first byte. `may_join`: ends before code that has been translated for long. */
+uint32_t scan_block(struct translator *t, const struct x86_mode *mode, phys_addr address, const uint8_t *bytes,
+                    size_t avail, unsigned max_insns, bool may_join);
 
 /* ---- block.c ---- */
 
@@ -210,6 +211,8 @@ struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
 /* Is there a block for the code at that physical address, as the processor is now? */
 bool block_exists(struct translator *t, phys_addr address);
+/* Does a block of the current mode, whose code is flat, begin there that is older than most of the code that runs? */
+bool block_has_settled(const struct translator *t, phys_addr address);
 /* Counts a run of code at the physical address that has no translation. True while it should be interpreted. */
 bool block_is_cold(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */

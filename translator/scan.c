@@ -100,9 +100,10 @@ static void come_to(struct side_exits *side, uint32_t offset)
     side->n = n;
 }
 
-uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t page_offset, const uint8_t *bytes,
-                    size_t avail, unsigned max_insns)
+uint32_t scan_block(struct translator *t, const struct x86_mode *mode, phys_addr address, const uint8_t *bytes,
+                    size_t avail, unsigned max_insns, bool may_join)
 {
+    const uint32_t page_offset = (uint32_t)(address & 0xfff);
     struct ir_block *ir = &t->ir;
     const uint32_t features = t->cpu->model->isa_features;
     uint32_t at = 0;
@@ -118,7 +119,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, uint32_t 
 
         if (decode_insn(in, bytes + at, avail - at, mode->code32, features) != DECODE_OK)
             break; /* crosses the page, or too long: interpreted */
-        if (ir->n_insns && lockstep_cuts_before(t, bytes + at))
+        if (ir->n_insns && (lockstep_cuts_before(t, bytes + at) || (may_join && block_has_settled(t, address + at))))
             break;
         ir->offset[ir->n_insns] = (uint16_t)(page_offset + at);
         come_to(&side, page_offset + at);

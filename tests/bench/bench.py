@@ -62,7 +62,8 @@ class Bench:
                 raise engines.ProgramFailed("two units of one run have different checksums")
             per_unit = max(result.wall, 1e-6) / count
             if result.wall >= self.options.seconds:
-                memory[program.name] = per_unit
+                # A first run holds what is done once: after many short ones the count would shrink to nothing but that.
+                memory[program.name] = min(per_unit, known or per_unit)
                 return result
             # A short run measures mostly how late its marks were read: do not trust it with a large step.
             count = math.ceil(count * 1.25 * self.options.seconds / max(result.wall, 0.005))

@@ -360,7 +360,7 @@ static unsigned check_one(struct sweep *s, const uint8_t *bytes, unsigned avail,
     size_t len, other;
 
     s->bytes = bytes;
-    s->n_bytes = scan_block(t, s->mode, offset, bytes, avail, 1);
+    s->n_bytes = scan_block(t, s->mode, offset, bytes, avail, 1, false);
     if (!s->n_bytes)
         return 0; /* longer than 15 bytes, or it crosses the page */
     s->n_guest++;

@@ -671,6 +671,50 @@ static void an_address_space_earns_for_itself(void **state)
     }
 }
 
+/* Busy for 40 ms, from one moment to the next as this test has it. False: the window was open at once. */
+static bool earn(struct fixture *f)
+{
+    unsigned ms = 0;
+
+    if (try_open(f, MMU_USER))
+        return false;
+    for (; ms < 1000 && !try_open(f, MMU_USER); ms++)
+        sleep_ms(1);
+    return true;
+}
+
+static void what_was_earned_is_lost_in_time(void **state)
+{
+    struct fixture *f = *state;
+    const struct windows *w = (struct windows *)(void *)f;
+
+    enter(f, LIN, MMU_USER, true);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(try_open(f, MMU_USER)); /* 10, 20, 30 ms */
+        sleep_ms(10);
+    }
+    sleep_ms(300);
+    const uint64_t before_ns = w->busy_ns;
+    assert_true(earn(f));
+    assert_in_range(w->busy_ns - before_ns, 40000000, 1000000000);
+}
+
+static void nothing_is_lost_while_the_window_is_open(void **state)
+{
+    struct fixture *f = *state;
+    const struct windows *w = (struct windows *)(void *)f;
+
+    enter(f, LIN, MMU_USER, true);
+    assert_true(earn(f));
+    sleep_ms(900);
+    reload_cr3(f);
+    const uint64_t before_ns = w->busy_ns;
+    assert_false(try_open(f, MMU_USER));
+    sleep_ms(20);
+    assert_true(try_open(f, MMU_USER));
+    assert_int_equal(w->busy_ns - before_ns, 20000000);
+}
+
 static void the_clock_is_asked_once_a_tick(void **state)
 {
     struct window *window = window_of(*state, MMU_USER);
@@ -793,6 +837,8 @@ int main(void)
         WINDOW_TEST(a_window_is_earned_by_time_without_a_flush, setup_earned),
         WINDOW_TEST(an_idle_program_earns_none, setup_earned),
         WINDOW_TEST(an_address_space_earns_for_itself, setup_earned),
+        WINDOW_TEST(what_was_earned_is_lost_in_time, setup_earned),
+        WINDOW_TEST(nothing_is_lost_while_the_window_is_open, setup_earned),
         WINDOW_TEST(the_clock_is_asked_once_a_tick, setup_earned),
         WINDOW_TEST(flushes_keep_a_window_from_being_earned, setup_earned),
         WINDOW_TEST(a_window_that_costs_too_much_closes, setup_earned),
