@@ -45,15 +45,40 @@ static uint64_t run_whole(struct machine *m)
     return translated_bytes(m) - before;
 }
 
-static void a_block_ends_where_old_code_begins(void **state)
+/* Runs its end, which grows old, and after `meanwhile` all of it: `bytes` are translated for that. */
+static void expect_translated(struct machine *m, void (*meanwhile)(struct machine *m), uint64_t bytes)
 {
-    struct machine *m = *state;
-
     put_example(m);
     run(m, HERE);
     if (!run_others(m) || !has_blocks(m))
         return;
-    assert_int_equal(run_whole(m), 5);
+    meanwhile(m);
+    assert_int_equal(run_whole(m), bytes);
+}
+
+static void nothing(struct machine *m)
+{
+    (void)m;
+}
+
+static void set_df(struct machine *m)
+{
+    m->cpu->eflags |= EFLAGS_DF;
+}
+
+static void a_block_ends_where_old_code_begins(void **state)
+{
+    expect_translated(*state, nothing, 5);
+}
+
+static void old_code_that_was_written_is_none(void **state)
+{
+    expect_translated(*state, put_example, 9);
+}
+
+static void old_code_of_another_mode_is_none(void **state)
+{
+    expect_translated(*state, set_df, 9);
 }
 
 static void young_code_is_translated_as_part_of_the_block(void **state)
@@ -64,31 +89,6 @@ static void young_code_is_translated_as_part_of_the_block(void **state)
     run(m, HERE);
     if (has_blocks(m))
         assert_int_equal(run_whole(m), 9);
-}
-
-static void old_code_that_was_written_is_none(void **state)
-{
-    struct machine *m = *state;
-
-    put_example(m);
-    run(m, HERE);
-    if (!run_others(m) || !has_blocks(m))
-        return;
-    put_example(m);
-    assert_int_equal(run_whole(m), 9);
-}
-
-/* Nor what was translated for another mode: here DF is set. */
-static void old_code_of_another_mode_is_none(void **state)
-{
-    struct machine *m = *state;
-
-    put_example(m);
-    run(m, HERE);
-    if (!run_others(m) || !has_blocks(m))
-        return;
-    m->cpu->eflags |= EFLAGS_DF;
-    assert_int_equal(run_whole(m), 9);
 }
 
 /* Guest bytes of the block without groups, 0 if there is none. */
