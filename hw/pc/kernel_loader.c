@@ -16,6 +16,10 @@
 
 #define FW_CFG_DMA_READ_SELECT 0x0a /* control bits: READ, SELECT */
 #define REAL_CMDLINE_ADDRESS   0x20000u
+#define CMDLINE_ROOM           0x8000u
+#define SETUP_DATA_ADDRESS     (REAL_CMDLINE_ADDRESS + CMDLINE_ROOM)
+#define SETUP_RNG_SEED         9
+#define SEED_BYTES             32u /* what Linux takes for a whole seed */
 #define HIGH_LOAD_ADDRESS      0x100000u
 #define LOW_LOAD_ADDRESS       0x10000u
 #define LOW_SETUP_ADDRESS      0x90000u
@@ -41,6 +45,8 @@ enum linux_header { /* offsets in the setup section */
                     HDR_INITRD_ADDR_MAX = 0x22c,
                     HDR_CMDLINE_SIZE = 0x238,
                     HDR_END = 0x240,
+                    HDR_SETUP_DATA = 0x250,
+                    HDR_SETUP_DATA_END = 0x258,
 };
 #define LOADED_HIGH  0x01
 #define CAN_USE_HEAP 0x80
@@ -169,7 +175,8 @@ bool kernel_piece_read(void *opaque, uint32_t offset, void *out, uint32_t len_by
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            fprintf(stderr, "morph86: the kernel or initrd file became unreadable: %s\n", n ? strerror(errno) : "it is shorter now");
+            fprintf(stderr, "morph86: the kernel or initrd file became unreadable: %s\n",
+                    n ? strerror(errno) : "it is shorter now");
             return false;
         }
         to += n;
@@ -212,6 +219,25 @@ static uint16_t video_mode(const char *append)
     return (uint16_t)strtoul(word, NULL, 0);
 }
 
+/* A seed for the kernel's random numbers, without which the first program that asks for some may wait for a second
+ * while the kernel gathers them from its own timing. The host is asked when the guest fetches it, so each start has
+ * another. Kernels that do not know the type pass it over; a host that has none to give leaves it out. */
+static bool add_seed(struct kernel_image *image, uint8_t *setup, char *error, size_t error_size)
+{
+    struct setup_data { /* of the boot protocol, its data left out */
+        uint64_t next;
+        uint32_t type, len_bytes;
+    } header = {.type = SETUP_RNG_SEED, .len_bytes = SEED_BYTES};
+    const int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return true;
+    put32(setup + HDR_SETUP_DATA, SETUP_DATA_ADDRESS);
+    put32(setup + HDR_SETUP_DATA + 4, 0);
+    return add_file_piece(image, SETUP_DATA_ADDRESS + sizeof header, fd, 0, SEED_BYTES, error, error_size) &&
+           add_piece(image, SETUP_DATA_ADDRESS, copy_of(&header, sizeof header), sizeof header, error, error_size);
+}
+
 static bool load_linux(struct kernel_image *image, const char *path, const uint8_t *file, size_t len,
                        const char *initrd, const char *append, uint64_t ram_bytes, char *error, size_t error_size)
 {
@@ -235,14 +261,15 @@ static bool load_linux(struct kernel_image *image, const char *path, const uint8
     }
     if (version >= 0x206)
         cmdline_max = get32(file + HDR_CMDLINE_SIZE);
-    if (cmdline_len - 1 > cmdline_max || cmdline_len > 0x8000) {
+    if (cmdline_len - 1 > cmdline_max || cmdline_len > CMDLINE_ROOM) {
         snprintf(error, error_size, "-append has %zu characters and this kernel takes %zu; shorten it", cmdline_len - 1,
                  cmdline_max);
         return false;
     }
     setup = copy_of(file, setup_len);
     if (!add_piece(image, setup_address, setup, setup_len, error, error_size) ||
-        !add_file_piece(image, load_address, open(path, O_RDONLY | O_CLOEXEC), setup_len, len - setup_len, error, error_size))
+        !add_file_piece(image, load_address, open(path, O_RDONLY | O_CLOEXEC), setup_len, len - setup_len, error,
+                        error_size))
         return false;
 
     put16(setup + HDR_VID_MODE, video_mode(append));
@@ -263,6 +290,9 @@ static bool load_linux(struct kernel_image *image, const char *path, const uint8
         put16(setup + HDR_OLD_CL_OFFSET, 0x9000);
     }
     if (!add_piece(image, cmdline_address, copy_of(append, cmdline_len), cmdline_len, error, error_size))
+        return false;
+    if (version >= 0x209 && setup_address == HIGH_SETUP_ADDRESS && setup_len >= HDR_SETUP_DATA_END &&
+        !add_seed(image, setup, error, error_size))
         return false;
 
     if (initrd) {

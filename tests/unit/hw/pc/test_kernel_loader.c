@@ -216,6 +216,37 @@ static void vga_on_the_command_line_is_for_the_loader(void **state)
     }
 }
 
+static void a_kernel_that_can_take_it_gets_a_seed(void **state)
+{
+    static const struct {
+        uint16_t version;
+        bool is_high, is_seeded;
+    } rows[] = {{0x20f, true, true}, {0x209, true, true}, {0x208, true, false}, {0x20f, false, false}};
+    struct rig *rig = *state;
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint8_t *pointer;
+        uint8_t seed[2][32];
+        struct kernel_piece *piece;
+
+        make_linux(rig, rows[i].version, rows[i].is_high);
+        assert_true(load(rig, NULL, NULL, RAM));
+        pointer = piece_at(rig, rows[i].is_high ? 0x10000 : 0x90000)->bytes + 0x250;
+        if (!rows[i].is_seeded) {
+            assert_memory_equal(pointer, rig->file + 0x250, 8);
+            assert_int_equal(rig->image.n_pieces, 3);
+            continue;
+        }
+        assert_memory_equal(pointer, "\0\x80\2\0\0\0\0\0", 8); /* 64 bits: the list's only node */
+        expect_bytes(rig, 0x28000, "\0\0\0\0\0\0\0\0\t\0\0\0\x20\0\0\0", 16);
+        piece = piece_at(rig, 0x28010);
+        assert_int_equal(piece->len_bytes, sizeof seed[0]);
+        for (unsigned start = 0; start < 2; start++) /* another at each start of the guest */
+            assert_true(kernel_piece_read(piece, 0, seed[start], sizeof seed[0]));
+        assert_memory_not_equal(seed[0], seed[1], sizeof seed[0]);
+    }
+}
+
 static void the_initrd_lies_as_high_as_the_kernel_allows(void **state)
 {
     struct rig *rig = *state;
@@ -543,6 +574,7 @@ int main(void)
         T(a_zimage_of_protocol_2_02_has_its_command_line_above_the_setup_code),
         T(no_setup_sectors_means_four),
         T(vga_on_the_command_line_is_for_the_loader),
+        T(a_kernel_that_can_take_it_gets_a_seed),
         T(the_initrd_lies_as_high_as_the_kernel_allows),
         T(an_initrd_that_cannot_be_is_refused),
         T(kernels_that_do_not_fit_are_refused),
