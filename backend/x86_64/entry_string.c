@@ -35,6 +35,20 @@ static void put_back_flags(struct emit *e)
     emit_flags_from_rax(e);
 }
 
+/* A count of 0 is nothing to do, and common: copies whose length is a multiple of four end so. */
+static void return_if_none(struct emit *e)
+{
+    uint8_t *none, *some;
+
+    emit_mov(e, 4, RCX, plan_reg[IR_ECX]);
+    none = emit_jrcxz(e);
+    some = emit_jmp8(e);
+    emit_patch8(none, e->at);
+    emit_mov_imm32(e, RCX, 1);
+    emit8(e, 0xc3);
+    emit_patch8(some, e->at);
+}
+
 /* The routine's end: what is left is the interpreter's. Returns the first byte behind it. */
 static uint8_t *leave_the_rest(struct routine *r)
 {
@@ -116,6 +130,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
     uint8_t *again, *done;
 
+    return_if_none(e);
     keep_flags(e);
     again = e->at;
     enter_host(&r, is_movs, FLAT_OFFSET_WRITE1, shift);
@@ -144,6 +159,7 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
     uint8_t *stopped, *counted, *found;
 
+    return_if_none(e);
     keep_flags(e);
     enter_host(&r, is_cmps, FLAT_OFFSET_READ1, shift);
     host_string(e, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae, shift);

@@ -52,9 +52,37 @@ static void every_instruction_is_counted_once(void **state)
     }
 }
 
+/* A copy of four bytes at a time, then of what is left, often has nothing left. */
+static void strings_without_elements_need_no_interpreter(void **state)
+{
+    struct machine *m;
+    void *own;
+
+    (void)state;
+    if (translator_missing_feature())
+        skip();
+    assert_int_equal(machine_create(&own), 0);
+    m = own;
+    attach(m, &counting[0]);
+    enter_protected(m, 0);
+    PUT(m, CODE, 0xf3, 0xa4, 0xf3, 0xa5, 0xf3, 0xaa, 0xf3, 0xab, /* rep movsb; movsd; stosb; stosd */
+        0xf3, 0xa6, 0xf2, 0xa7, 0xf2, 0xae, 0xf3, 0xaf, 0xf4);   /* repe cmpsb; repne cmpsd; scasb; repe scasd; hlt */
+    m->cpu->gpr[ECX] = 0;
+    m->cpu->gpr[ESI] = 0xffffffff; /* nothing is touched there */
+    m->cpu->eflags |= EFLAGS_ZF;
+    run(m, CODE);
+    assert_int_equal(m->cpu->translated.counted, 8);
+    assert_int_equal(m->cpu->executed, 1);
+    assert_int_equal(m->cpu->gpr[ESI], 0xffffffff);
+    assert_true(m->cpu->eflags & EFLAGS_ZF);
+    translator_destroy(m->cpu);
+    machine_destroy(&own);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_instruction_is_counted_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_instruction_is_counted_once),
+                                       cmocka_unit_test(strings_without_elements_need_no_interpreter)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
