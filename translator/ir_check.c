@@ -392,12 +392,13 @@ static const char *check_operands(struct check *c, const struct ir_op *op)
 
 /* ---- order ---- */
 
-/* State of the guest's that no operand names: EAX and EDX of MUL, DIV and TSC, AH, IF, segment registers. */
+/* State of the guest's that no operand names: EAX and EDX of MUL, DIV and TSC, AH, IF, DF, segment registers. */
 static bool changes_unnamed(const struct ir_op *op)
 {
     return ir_info[op->opcode].defines | ir_info[op->opcode].undefines || op->opcode == IR_LAHF ||
-           op->opcode == IR_CLI || op->opcode == IR_STI || op->opcode == IR_TSC || op->opcode == IR_PUSHA ||
-           op->opcode == IR_POPA || ir_info[op->opcode].format == IR_FORMAT_SRC_SREG;
+           op->opcode == IR_CLI || op->opcode == IR_STI || op->opcode == IR_CLD || op->opcode == IR_STD ||
+           op->opcode == IR_TSC || op->opcode == IR_PUSHA || op->opcode == IR_POPA ||
+           ir_info[op->opcode].format == IR_FORMAT_SRC_SREG;
 }
 
 /* Whether the block may be left before or while the operation is done, so that the interpreter begins the guest

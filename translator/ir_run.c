@@ -473,6 +473,12 @@ ALWAYS_INLINE bool run_plain(struct run *r, const struct ir_op *op)
     case IR_EFLAGS:
         store(dst, cpu_get_eflags(cpu) & ~(uint32_t)(EFLAGS_VM | EFLAGS_RF), width);
         break;
+    case IR_CLD:
+        cpu->eflags &= ~(uint32_t)EFLAGS_DF;
+        break;
+    case IR_STD:
+        cpu->eflags |= EFLAGS_DF;
+        break;
     case IR_CLI:
         cpu->eflags &= ~(uint32_t)EFLAGS_IF;
         break;

@@ -110,26 +110,19 @@ static const char *trampoline_name(const struct x64_entry *entry, const uint8_t 
 {
     const struct {
         const char *name;
-        const uint8_t *address;
+        uint8_t *const *address;
+        unsigned n; /* by width, and by direction or what ends them */
     } names[] = {
-        {"slow", entry->slow},
-        {"link", entry->link},
-        {"lookup", entry->lookup},
-        {"load_sse", entry->load_sse},
-        {"load_x87", entry->load_x87},
-        {"leave", entry->leave},
-        {"done", entry->done},
-        {"rep_movsb", entry->rep_movs[0]},
-        {"rep_movsw", entry->rep_movs[1]},
-        {"rep_movsd", entry->rep_movs[2]},
-        {"rep_stosb", entry->rep_stos[0]},
-        {"rep_stosw", entry->rep_stos[1]},
-        {"rep_stosd", entry->rep_stos[2]},
+        {"slow", &entry->slow, 1},           {"link", &entry->link, 1},           {"lookup", &entry->lookup, 1},
+        {"load_sse", &entry->load_sse, 1},   {"load_x87", &entry->load_x87, 1},   {"leave", &entry->leave, 1},
+        {"done", &entry->done, 1},           {"rep_movs", entry->rep_movs[0], 6}, {"rep_stos", entry->rep_stos[0], 6},
+        {"rep_cmps", entry->rep_cmps[0], 6}, {"rep_scas", entry->rep_scas[0], 6},
     };
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].address == address)
-            return names[i].name;
+        for (unsigned k = 0; k < names[i].n; k++)
+            if (names[i].address[k] == address)
+                return names[i].name;
     return NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Repeated strings by the host's own string instructions, as far as a page reaches on either side. Segments are flat,
- * addresses 32 bits wide, DF is clear.
+ * addresses 32 bits wide; CMPS and SCAS are for DF clear only.
  *
  * Called by blocks. RCX tells whether it was done; the interpreter does what is left if not, and the flags are as
  * before (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were). REP MOVS and STOS go on in the
@@ -14,6 +14,8 @@
 
 struct routine {
     struct emit e;
+    unsigned shift; /* of an element's size */
+    bool is_down;   /* DF is set */
     uint8_t *to_slow[MAX_JUMPS];
     unsigned n;
 };
@@ -62,19 +64,26 @@ static uint8_t *leave_the_rest(struct routine *r)
     return e->at;
 }
 
-/* RAX = how many elements lie between `linear` and its page's end, as far as that is less than RAX; clobbers RCX. `to`
- * = host address of the first. */
-static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned shift, uint32_t table)
+/* RAX = how many elements lie from `linear` on in its page, as far as that is less than RAX; clobbers RCX. `to` = host
+ * address of the first. */
+static void find_run(struct routine *r, unsigned to, unsigned linear, uint32_t table)
 {
     struct emit *e = &r->e;
+    const unsigned shift = r->shift;
     uint8_t *enough;
 
     emit_mov(e, 4, RCX, linear);
-    emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
-    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false); /* and ecx, 0xfff: bytes behind this one */
+    if (!r->is_down)
+        emit_op(e, 0, 0xf7, 4, 2, RM_REG(RCX), false); /* not ecx */
+    emit_op(e, 0, 0x81, 4, 4, RM_REG(RCX), false);     /* and ecx, 0xfff: bytes behind this one, or before it */
     emit32(e, PHYS_PAGE_SIZE - 1);
-    emit_op(e, 0, 0x83, 4, 0, RM_REG(RCX), false); /* add ecx, 1 */
-    emit8(e, 1);
+    emit_op(e, 0, 0x83, 4, 0, RM_REG(RCX), false); /* add ecx, those of this one's that count */
+    emit8(e, r->is_down ? 1u << shift : 1);
+    if (r->is_down) {
+        emit_op(e, 0, 0x81, 4, 7, RM_REG(RCX), false); /* cmp: the element crosses the page's end */
+        emit32(e, PHYS_PAGE_SIZE);
+        slow_if(r, 7);
+    }
     emit_op(e, 0, 0xc1, 4, 5, RM_REG(RCX), false); /* shr ecx, shift */
     emit8(e, shift);
     emit_op(e, 0, 0x39, 4, RCX, RM_REG(RAX), false); /* cmp eax, ecx */
@@ -90,16 +99,16 @@ static void find_run(struct routine *r, unsigned to, unsigned linear, unsigned s
 
 /* What both kinds have before the host's instruction: how many elements both pages have, and where. It wants RSI, RDI,
  * RCX and RAX; the first two are the guest's ECX and EDX. RDX = the count. `table`: what EDI is looked up in. */
-static void enter_host(struct routine *r, bool has_source, uint32_t table, unsigned shift)
+static void enter_host(struct routine *r, bool has_source, uint32_t table)
 {
     struct emit *e = &r->e;
 
     emit_mov(e, 4, RAX, plan_reg[IR_ECX]);
     if (has_source) {
-        find_run(r, RDX, plan_reg[IR_ESI], shift, FLAT_OFFSET_READ1);
+        find_run(r, RDX, plan_reg[IR_ESI], FLAT_OFFSET_READ1);
         emit_mov_store(e, 8, STATE(translated.scratch), RDX);
     }
-    find_run(r, RDX, plan_reg[IR_EDI], shift, table);
+    find_run(r, RDX, plan_reg[IR_EDI], table);
     emit_op(e, 0, 0x85, 4, RAX, RM_REG(RAX), false); /* none, or one that crosses the page's end */
     slow_if(r, 4);
     emit8(e, 0x57); /* push rdi */
@@ -112,20 +121,26 @@ static void enter_host(struct routine *r, bool has_source, uint32_t table, unsig
     emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
 }
 
-static void host_string(struct emit *e, unsigned prefix, unsigned opcode, unsigned shift)
+static void host_string(struct routine *r, unsigned prefix, unsigned opcode)
 {
-    if (shift == 1)
+    struct emit *e = &r->e;
+
+    if (r->is_down)
+        emit8(e, 0xfd); /* std */
+    if (r->shift == 1)
         emit8(e, 0x66);
     emit8(e, prefix);
-    emit8(e, opcode | (shift != 0));
-    emit8(e, 0x5e); /* pop rsi */
-    emit8(e, 0x5f); /* pop rdi */
+    emit8(e, opcode | (r->shift != 0));
+    if (r->is_down)
+        emit8(e, 0xfc); /* cld */
+    emit8(e, 0x5e);     /* pop rsi */
+    emit8(e, 0x5f);     /* pop rdi */
 }
 
 /* REP MOVS or STOS: page by page, until something wants the run loop. */
-static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
+static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs, bool is_down)
 {
-    struct routine r = {.e = {code}};
+    struct routine r = {.e = {code}, .shift = shift, .is_down = is_down};
     struct emit *e = &r.e;
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
     uint8_t *again, *done;
@@ -133,12 +148,14 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
     return_if_none(e);
     keep_flags(e);
     again = e->at;
-    enter_host(&r, is_movs, FLAT_OFFSET_WRITE1, shift);
-    host_string(e, 0xf3, is_movs ? 0xa4 : 0xaa, shift);
+    enter_host(&r, is_movs, FLAT_OFFSET_WRITE1);
+    host_string(&r, 0xf3, is_movs ? 0xa4 : 0xaa);
+    if (is_down)
+        emit_op(e, 0, 0xf7, 8, 3, RM_REG(RDX), false); /* neg */
     if (is_movs)
         emit_lea(e, 4, esi, RM_SIB(esi, RDX, shift, 0));
     emit_lea(e, 4, edi, RM_SIB(edi, RDX, shift, 0));
-    emit_op(e, 0, 0x29, 4, RDX, RM_REG(ecx), false); /* sub ecx, edx */
+    emit_op(e, 0, is_down ? 0x01 : 0x29, 4, RDX, RM_REG(ecx), false); /* sub ecx, edx, or add what is negative */
     done = emit_jcc8(e, 4);
     emit_op(e, 0, 0x83, 8, 7, STATE(translated.run_ok), false); /* cmp qword [run_ok], 0 */
     emit8(e, 0);
@@ -154,15 +171,15 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs)
 /* REPE or REPNE, CMPS or SCAS. */
 static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, bool while_equal)
 {
-    struct routine r = {.e = {code}};
+    struct routine r = {.e = {code}, .shift = shift};
     struct emit *e = &r.e;
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
     uint8_t *stopped, *counted, *found;
 
     return_if_none(e);
     keep_flags(e);
-    enter_host(&r, is_cmps, FLAT_OFFSET_READ1, shift);
-    host_string(e, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae, shift);
+    enter_host(&r, is_cmps, FLAT_OFFSET_READ1);
+    host_string(&r, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae);
     /* No flag changes from here on. RDX = how many were done. */
     emit_mov(e, 4, RAX, RCX);
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RAX), false);
@@ -190,10 +207,12 @@ uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out)
     _Static_assert(IR_ECX == 1 && WIDTH_8 == 0 && WIDTH_32 == 2, "plan_reg[IR_ECX] is RSI; widths are shifts");
 
     for (unsigned shift = 0; shift < 3; shift++) {
-        out->rep_movs[shift] = code;
-        code = emit_routine(code, shift, true);
-        out->rep_stos[shift] = code;
-        code = emit_routine(code, shift, false);
+        for (unsigned is_down = 0; is_down < 2; is_down++) {
+            out->rep_movs[is_down][shift] = code;
+            code = emit_routine(code, shift, true, is_down);
+            out->rep_stos[is_down][shift] = code;
+            code = emit_routine(code, shift, false, is_down);
+        }
         for (unsigned while_equal = 0; while_equal < 2; while_equal++) {
             out->rep_cmps[while_equal][shift] = code;
             code = emit_comparison(code, shift, true, while_equal);

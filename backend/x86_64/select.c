@@ -466,7 +466,7 @@ static const uint8_t *string_routine(const struct select *s, const struct insn *
     const struct x86_mode *mode = s->job->mode;
     const struct isa_row *row;
 
-    if (!in || in->row == ISA_ROW_UD || in->rep == REP_NONE || !mode->forward || in->addr_mask != 0xffffffff ||
+    if (!in || in->row == ISA_ROW_UD || in->rep == REP_NONE || in->addr_mask != 0xffffffff ||
         mode->seg[ES] != SEG_CLASS_FLAT)
         return NULL;
     row = &isa_table[in->row];
@@ -474,13 +474,15 @@ static const uint8_t *string_routine(const struct select *s, const struct insn *
         return NULL;
     switch (row->opcode & 0xfe) {
     case 0xa4: /* MOVS */
-        return mode->seg[in->seg] == SEG_CLASS_FLAT ? s->job->entry->rep_movs[in->width] : NULL;
+        return mode->seg[in->seg] == SEG_CLASS_FLAT ? s->job->entry->rep_movs[s->backward][in->width] : NULL;
     case 0xa6: /* CMPS */
-        return mode->seg[in->seg] == SEG_CLASS_FLAT ? s->job->entry->rep_cmps[in->rep == REP_REP][in->width] : NULL;
+        return mode->seg[in->seg] == SEG_CLASS_FLAT && !s->backward
+                   ? s->job->entry->rep_cmps[in->rep == REP_REP][in->width]
+                   : NULL;
     case 0xaa: /* STOS */
-        return s->job->entry->rep_stos[in->width];
+        return s->job->entry->rep_stos[s->backward][in->width];
     case 0xae: /* SCAS */
-        return s->job->entry->rep_scas[in->rep == REP_REP][in->width];
+        return s->backward ? NULL : s->job->entry->rep_scas[in->rep == REP_REP][in->width];
     default:
         return NULL;
     }
@@ -540,6 +542,10 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_EFLAGS:
         select_eflags(s, op);
+        break;
+    case IR_CLD:
+    case IR_STD:
+        select_df(s, op);
         break;
     case IR_CLI:
         select_cli(s);
@@ -783,6 +789,7 @@ uint8_t *x64_select(struct x64_job *job)
     memset(&s, 0, offsetof(struct select, inner));
     s.job = job;
     s.e.at = job->code;
+    s.backward = !job->mode->forward;
     survey_block(job, &s.survey);
     job->n_sites = job->n_links = 0;
     if (job->second_page)

@@ -42,6 +42,7 @@ struct select {
     unsigned n_side;
     unsigned n_inner;
     uint8_t *loop_at;             /* where a block that loops goes on */
+    bool backward;                /* DF is set */
     bool goes_on;                 /* the block may go on behind its last instruction, a CALLOUT_END */
     uint16_t led[SURVEY_GROUPS];  /* the group's host address has been found by that operation, plus 1; 0: not */
     uint8_t above[SURVEY_GROUPS]; /* how far above that address the group begins */
@@ -106,6 +107,7 @@ void select_seg_real(struct select *s, const struct ir_op *op);
 void select_seg_prot(struct select *s, const struct ir_op *op);
 void select_cs_eip(struct select *s, const struct ir_op *op);
 void select_cli(struct select *s);
+void select_df(struct select *s, const struct ir_op *op);
 void select_sti(struct select *s, const struct ir_op *op);
 void select_tsc(struct select *s, const struct ir_op *op);
 void select_popf(struct select *s, const struct ir_op *op);

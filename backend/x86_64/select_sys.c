@@ -136,19 +136,28 @@ void select_cs_eip(struct select *s, const struct ir_op *op)
 
 /* ---- EFLAGS ---- */
 
-/* Bit 9 of eflags to the top, out, and back. */
-void select_cli(struct select *s)
+/* EFLAGS bit number `bit` = value; flags stay. Spoils RCX. */
+static void set_eflag(struct emit *e, unsigned bit, int value)
 {
-    struct emit *e = &s->e;
-
     emit_mov_load(e, 4, RCX, STATE(eflags));
-    emit_rorx(e, RCX, RCX, 10);
-    emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 0));
-    emit_rorx(e, RCX, RCX, 23);
+    emit_rorx(e, RCX, RCX, bit + 1); /* it is shifted out at the top, and the new one in below */
+    emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, value));
+    emit_rorx(e, RCX, RCX, 32 - bit);
     emit_mov_store(e, 4, STATE(eflags), RCX);
 }
 
-/* The same, and 1 in its place. An event, below 2^12, minus 1 has nothing left when shifted by that; -1 has. */
+void select_cli(struct select *s)
+{
+    set_eflag(&s->e, 9, 0);
+}
+
+void select_df(struct select *s, const struct ir_op *op)
+{
+    s->backward = op->opcode == IR_STD;
+    set_eflag(&s->e, 10, s->backward);
+}
+
+/* An event, below 2^12, minus 1 has nothing left when shifted by that; -1 has. */
 void select_sti(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
@@ -157,11 +166,7 @@ void select_sti(struct select *s, const struct ir_op *op)
     emit_lea(e, 8, RCX, RM_MEM(RCX, -1));
     emit_vex(e, 3, 2, 1, 0xf7, RCX, PLAN_STATE, RM_REG(RCX)); /* shrx rcx, rcx, r15 */
     select_branch_to_island(s, emit_jrcxz(e), interpreted(op));
-    emit_mov_load(e, 4, RCX, STATE(eflags));
-    emit_rorx(e, RCX, RCX, 10);
-    emit_lea(e, 4, RCX, RM_SIB(RCX, RCX, 0, 1));
-    emit_rorx(e, RCX, RCX, 23);
-    emit_mov_store(e, 4, STATE(eflags), RCX);
+    set_eflag(e, 9, 1);
 }
 
 /* RCX = 0 if none of the bits `same` of EDX differ from eflags, and no event is pending if `events` count. Spoils RAX.

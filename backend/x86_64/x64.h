@@ -26,9 +26,9 @@ struct x64_entry {
     uint8_t *load_sse, *load_x87; /* called: bring the guest's registers into the host's */
     uint8_t *settle_x87;          /* called: x64_settle_x87_pointers(). Spoils RCX and RDX */
     uint8_t *tsc;                 /* called: the time-stamp counter to the guest's EDX:EAX. Spoils RAX, RCX and RDX */
-    /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The latter two by
-     * REPNE, REPE first. */
-    uint8_t *rep_movs[3], *rep_stos[3], *rep_cmps[2][3], *rep_scas[2][3];
+    /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The first two by
+     * DF first, the others by REPNE, REPE. */
+    uint8_t *rep_movs[2][3], *rep_stos[2][3], *rep_cmps[2][3], *rep_scas[2][3];
     uint8_t *fault; /* a signal handler continues here: cpu->translated.fault decides where to go on */
     uint8_t *leave; /* EDX: EIP; back to the run loop */
     uint8_t *done;  /* all state is in struct cpu: back to the run loop */

@@ -26,7 +26,7 @@ struct x86_mode {
  * Appends the operations of instruction `in`, whose number in the block is ir->n_insns (the caller has set
  * ir->offset[n_insns] and adds the instruction afterwards). False if it has no lowering in this mode: nothing was
  * appended, the caller emits a callout. An instruction that ends a block (isa row `ends` JUMP) appends the END
- * operation.
+ * operation. Behind CLD or STD, where that appended something, the mode is another.
  */
 bool x86_lower(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode);
 

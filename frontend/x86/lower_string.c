@@ -1,13 +1,13 @@
 /*
- * Lowering of string instructions that are not repeated, while DF is clear: plain moves and additions. Repeated ones are
- * called out: the interpreter moves whole pages at a time.
+ * Lowering of string instructions that are not repeated: plain moves and additions. Repeated ones are called out: the
+ * interpreter moves whole pages at a time.
  * Source: SDM vol. 2A-2B, the page of each instruction.
  */
 #include "frontend/x86/lower_internal.h"
 
 static bool is_plain(const struct lower *l)
 {
-    return l->in->rep == REP_NONE && l->mode->forward;
+    return l->in->rep == REP_NONE;
 }
 
 static struct lower_address at(const struct lower *l, uint8_t reg, unsigned seg)
@@ -25,7 +25,7 @@ static void advance(struct lower *l, uint8_t reg, unsigned by)
 {
     struct lower_address a = at(l, reg, DS);
 
-    a.disp = by;
+    a.disp = l->mode->forward ? by : 0u - by;
     lower_lea(l, a.addr16 ? 2 : 4, reg, a);
 }
 
@@ -92,14 +92,17 @@ static bool lower_cmps(struct lower *l)
     return true;
 }
 
-/* Clear already, as blocks here are keyed. */
-static bool lower_cld(struct lower *l)
+/* The mode knows whether there is anything to do. */
+static bool lower_cld_std(struct lower *l)
 {
-    return l->mode->forward;
+    if (l->mode->forward != (l->rule->opcode == IR_CLD))
+        ir_add(l->ir, l->rule->opcode, 0);
+    return true;
 }
 
 const struct lower_rule lower_string_rules[] = {
-    {&interp_movs, lower_movs, 0, 0}, {&interp_stos, lower_stos, 0, 0}, {&interp_lods, lower_lods, 0, 0},
-    {&interp_scas, lower_scas, 0, 0}, {&interp_cmps, lower_cmps, 0, 0}, {&interp_cld, lower_cld, 0, 0},
-    {0},
+    {&interp_movs, lower_movs, 0, 0},        {&interp_stos, lower_stos, 0, 0},
+    {&interp_lods, lower_lods, 0, 0},        {&interp_scas, lower_scas, 0, 0},
+    {&interp_cmps, lower_cmps, 0, 0},        {&interp_cld, lower_cld_std, IR_CLD, 0},
+    {&interp_std, lower_cld_std, IR_STD, 0}, {0},
 };

@@ -379,10 +379,40 @@ static void flags_as_data(void **state)
                  "mov.4 t1, 0xff\n"
                  "cmovb.4 t0, t1\n"
                  "mov.1 al, t0\n"},
-          /* cld: the interpreter */
-          {"fc", "callout\n"},
+          /* cld; here DF is set */
+          {"fc", "cld\n"},
+          /* std */
+          {"fd", ""},
           /* daa: the interpreter */
           {"27", "callout\n"});
+}
+
+static void strings_move_as_df_says(void **state)
+{
+    struct x86_mode forward = flat32;
+
+    (void)state;
+    CHECK(flat32,
+          /* lodsd */
+          {"ad", "map.4 r ds:[esi]\n"
+                 "mov.4 eax, mem\n"
+                 "lea.4 esi, [esi-4]\n"},
+          /* fs rep stosb */
+          {"64 f3 aa", "callout\n"});
+    forward.forward = true;
+    CHECK(forward,
+          /* lodsd */
+          {"ad", "map.4 r ds:[esi]\n"
+                 "mov.4 eax, mem\n"
+                 "lea.4 esi, [esi+4]\n"},
+          /* stosb */
+          {"aa", "map.1 w es:[edi]\n"
+                 "mov.1 mem, al\n"
+                 "lea.4 edi, [edi+1]\n"},
+          /* cld */
+          {"fc", ""},
+          /* std */
+          {"fd", "std\n"});
 }
 
 static void pushes_write_before_they_move_the_stack_pointer(void **state)
@@ -707,6 +737,7 @@ int main(void)
         cmocka_unit_test(bits_in_memory_are_of_a_string_or_have_a_constant_number),
         cmocka_unit_test(multiplication_and_division_imply_the_accumulator),
         cmocka_unit_test(flags_as_data),
+        cmocka_unit_test(strings_move_as_df_says),
         cmocka_unit_test(pushes_write_before_they_move_the_stack_pointer),
         cmocka_unit_test(pops_read_before_they_move_the_stack_pointer),
         cmocka_unit_test(a_16_bit_stack_moves_sp_alone),

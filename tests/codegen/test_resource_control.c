@@ -57,8 +57,8 @@ static const unsigned integer_ids[] = {
 /* Beside these, the trampolines save what C code wants saved. */
 static const unsigned trampoline_ids[] = {
     X86_INS_PUSH,  X86_INS_POP,   X86_INS_RET,   X86_INS_MOVAPS, X86_INS_MOVUPS, /* and move and compare strings */
-    X86_INS_MOVSB, X86_INS_MOVSW, X86_INS_MOVSD, X86_INS_STOSB,  X86_INS_STOSW,  X86_INS_STOSD,
-    X86_INS_CMPSB, X86_INS_CMPSW, X86_INS_CMPSD, X86_INS_SCASB,  X86_INS_SCASW,  X86_INS_SCASD};
+    X86_INS_MOVSB, X86_INS_MOVSW, X86_INS_MOVSD, X86_INS_STOSB,  X86_INS_STOSW,  X86_INS_STOSD, X86_INS_CMPSB,
+    X86_INS_CMPSW, X86_INS_CMPSD, X86_INS_SCASB, X86_INS_SCASW,  X86_INS_SCASD,  X86_INS_STD,   X86_INS_CLD};
 
 /* Of the x87, MMX and SSE units, a block may hold the guest's own instruction and what Capstone's groups have, but none
  * of these. */
@@ -170,12 +170,21 @@ static bool is_unit(const struct sweep *s, const cs_insn *insn)
 
 static void check_memory_operand(const struct sweep *s, const cs_insn *insn, const cs_x86_op *op)
 {
-    if (op->mem.segment != X86_REG_INVALID)
+    const bool is_window = s->mode->windowed && op->mem.segment == X86_REG_GS;
+
+    if (op->mem.segment != X86_REG_INVALID && !is_window)
         refuse(s, "a segment override", insn);
     if (insn->id == X86_INS_LEA) /* computes only */
         return;
     if (insn->id == X86_INS_XCHG)
         refuse(s, "XCHG with memory is locked", insn);
+    if (is_window) {
+        if (insn->detail->x86.addr_size != 4)
+            refuse(s, "an address that may lie beyond the window", insn);
+        if (op->size > 16)
+            refuse(s, "an access that may reach beyond the window's guard", insn);
+        return; /* the guest's own displacement, if any */
+    }
     if (op->mem.base == X86_REG_INVALID || op->mem.base == X86_REG_RIP || op->mem.base == X86_REG_EIP)
         refuse(s, "an absolute or RIP-relative address", insn);
     if (op->mem.base == X86_REG_R15 && op->mem.index == X86_REG_INVALID &&
@@ -192,7 +201,7 @@ static void check_insn(const struct sweep *s, const cs_insn *insn, bool is_tramp
         refuse(s, "not an instruction that the backend may emit", insn);
     if (x86->prefix[0] == X86_PREFIX_LOCK)
         refuse(s, "LOCK", insn);
-    if (x86->prefix[1])
+    if (x86->prefix[1] && !(s->mode->windowed && x86->prefix[1] == X86_PREFIX_GS))
         refuse(s, "a segment override", insn);
     if (names_system_register(insn))
         refuse(s, "a segment, control or debug register", insn);
@@ -210,11 +219,11 @@ static bool is_branch(const cs_insn *insn)
 /* Trampolines that a block calls and that return to it, with no data behind the call. */
 static bool is_routine(const struct x64_entry *entry, uint64_t to)
 {
-    for (unsigned width = 0; width < WIDTHS; width++)
-        if (to == (uintptr_t)entry->rep_movs[width] || to == (uintptr_t)entry->rep_stos[width] ||
-            to == (uintptr_t)entry->rep_cmps[0][width] || to == (uintptr_t)entry->rep_cmps[1][width] ||
-            to == (uintptr_t)entry->rep_scas[0][width] || to == (uintptr_t)entry->rep_scas[1][width])
-            return true;
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned width = 0; width < WIDTHS; width++)
+            if (to == (uintptr_t)entry->rep_movs[i][width] || to == (uintptr_t)entry->rep_stos[i][width] ||
+                to == (uintptr_t)entry->rep_cmps[i][width] || to == (uintptr_t)entry->rep_scas[i][width])
+                return true;
     return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87 ||
            to == (uintptr_t)entry->tsc;
 }
@@ -462,6 +471,11 @@ static const struct x86_mode pm32_modes[] = {
      .x87_native = true,
      .sse_native = true},
 };
+static const struct x86_mode windowed_modes[] = {
+    {FLAT_32, .windowed = true, .cpl = 0, .iopl = 0, .x87_native = true, .sse_native = true},
+    {FLAT_32, .windowed = true, .cpl = 3, .iopl = 0, .x87_native = true, .sse_native = true},
+    {FLAT_32, .windowed = true, .cpl = 3, .iopl = 3}, /* no unit */
+};
 static const struct {
     const char *name;
     const struct x86_mode *mode;
@@ -471,6 +485,7 @@ static const struct {
     {"v86", v86_modes, sizeof v86_modes / sizeof v86_modes[0]},
     {"pm16", pm16_modes, sizeof pm16_modes / sizeof pm16_modes[0]},
     {"pm32", pm32_modes, sizeof pm32_modes / sizeof pm32_modes[0]},
+    {"windowed", windowed_modes, sizeof windowed_modes / sizeof windowed_modes[0]},
 };
 static const uint8_t prefixes[] = {0, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x64};
 
@@ -644,7 +659,7 @@ int main(int argc, char **argv)
     while (argc == 2 && shard < n && strcmp(argv[1], shards[shard].name) != 0)
         shard++;
     if (argc != 2 || shard == n) {
-        fprintf(stderr, "usage: test_resource_control real | v86 | pm16 | pm32\n");
+        fprintf(stderr, "usage: test_resource_control real | v86 | pm16 | pm32 | windowed\n");
         return 2;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include "tests/unit/translator/random_sys.h"
 
-enum { PIECE_ROOM = 640, PIECES_MAX = 4, LINK_ROOM = 16, STRAIGHT_MAX = 24, STEP_ROOM = 64, FAR_JUMP = 5 };
+enum { PIECE_ROOM = 640, PIECES_MAX = 4, LINK_ROOM = 16, STRAIGHT_MAX = 24, STEP_ROOM = 92, FAR_JUMP = 5 };
 _Static_assert(PIECES_MAX *(PIECE_ROOM + LINK_ROOM) + LINK_ROOM <= MAX_PROGRAM, "every program has room");
 _Static_assert(STRAIGHT_MAX *STEP_ROOM + FAR_JUMP + 1 <= MAX_PROGRAM, "so has a straight one");
 _Static_assert(0x1000 + MAX_PROGRAM <= SELF_BYTES, "programs lie within what modifies them");
@@ -380,6 +380,31 @@ static void put_self_modification(struct piece *p, unsigned at)
     }
 }
 
+/* Strings and perhaps another instruction between STD and CLD, or between CLD and STD; now and then a way that leads in
+ * between. */
+static unsigned choose_df_change(struct rng *r, const struct scene *s, uint8_t *out, uint32_t features)
+{
+    static const struct wish any = {0};
+    const uint8_t to = (uint8_t)(0xfc + below(r, 2));
+    unsigned n = 0;
+
+    if (below(r, 6) == 0) { /* jcc over it */
+        out[n++] = (uint8_t)(0x70 + below(r, 16));
+        out[n++] = 1;
+    }
+    out[n++] = to;
+    for (unsigned i = below(r, 4); i > 0; i--) {
+        if (below(r, 4) == 0)
+            out[n++] = 0x66;
+        out[n++] = (uint8_t[]){0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xa6}[below(r, 8)];
+    }
+    if (below(r, 3) == 0)
+        n += choose_defined(r, s, &any, out + n, features);
+    if (below(r, 8))
+        out[n++] = to ^ 1;
+    return n;
+}
+
 /*
  * Instructions one after the other, and jumps over one of them or one of the sequences of random_sys.h; `room` bytes at
  * most. `at`: of the first one in the program. Says in *leaves_cs whether far transfers are among them.
@@ -400,6 +425,8 @@ static unsigned choose_straight(struct rng *r, const struct scene *s, unsigned i
         }
         if (below(r, 10) == 0)
             n += choose_repeated(r, s, out + n);
+        if (below(r, 12) == 0)
+            n += choose_df_change(r, s, out + n, features);
         if (below(r, 6) == 0)
             n += choose_segment_load(r, s, out + n);
         if (below(r, 16) == 0)

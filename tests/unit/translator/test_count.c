@@ -52,37 +52,86 @@ static void every_instruction_is_counted_once(void **state)
     }
 }
 
+static struct machine *begin(void)
+{
+    void *state;
+
+    if (translator_missing_feature())
+        skip();
+    assert_int_equal(machine_create(&state), 0);
+    attach(state, &counting[0]);
+    enter_protected(state, 0);
+    return state;
+}
+
+/* Runs the code, whose `insns` instructions and HLT the interpreter has no part in but for HLT. */
+static void run_without_interpreter(struct machine *m, uint64_t insns)
+{
+    const uint64_t counted = m->cpu->translated.counted, executed = m->cpu->executed;
+
+    run(m, CODE);
+    assert_int_equal(m->cpu->translated.counted - counted, insns);
+    assert_int_equal(m->cpu->executed - executed, 1);
+}
+
+static void end(struct machine *m)
+{
+    void *state = m;
+
+    translator_destroy(m->cpu);
+    machine_destroy(&state);
+}
+
 /* A copy of four bytes at a time, then of what is left, often has nothing left. */
 static void strings_without_elements_need_no_interpreter(void **state)
 {
-    struct machine *m;
-    void *own;
+    struct machine *m = begin();
 
     (void)state;
-    if (translator_missing_feature())
-        skip();
-    assert_int_equal(machine_create(&own), 0);
-    m = own;
-    attach(m, &counting[0]);
-    enter_protected(m, 0);
     PUT(m, CODE, 0xf3, 0xa4, 0xf3, 0xa5, 0xf3, 0xaa, 0xf3, 0xab, /* rep movsb; movsd; stosb; stosd */
         0xf3, 0xa6, 0xf2, 0xa7, 0xf2, 0xae, 0xf3, 0xaf, 0xf4);   /* repe cmpsb; repne cmpsd; scasb; repe scasd; hlt */
     m->cpu->gpr[ECX] = 0;
     m->cpu->gpr[ESI] = 0xffffffff; /* nothing is touched there */
     m->cpu->eflags |= EFLAGS_ZF;
-    run(m, CODE);
-    assert_int_equal(m->cpu->translated.counted, 8);
-    assert_int_equal(m->cpu->executed, 1);
+    run_without_interpreter(m, 8);
     assert_int_equal(m->cpu->gpr[ESI], 0xffffffff);
     assert_true(m->cpu->eflags & EFLAGS_ZF);
-    translator_destroy(m->cpu);
-    machine_destroy(&own);
+    end(m);
+}
+
+/* As memmove does where the ranges overlap. */
+static void nor_do_strings_between_std_and_cld(void **state)
+{
+    struct machine *m = begin();
+
+    (void)state;
+    PUT(m, CODE, 0xfd, 0xf3, 0xa4, 0xac, 0xaa, 0xb9, LE32(0), 0xf3,
+        0xa5,        /* std; rep movsb; lodsb; stosb; mov ecx, 0; */
+        0xfc, 0xf4); /* rep movsd; cld; hlt */
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (unsigned i = 0; i < 9; i++)
+            phys_write(m->phys, DATA + i, 0x10 + i, 1);
+        m->cpu->gpr[ECX] = 7;
+        m->cpu->gpr[ESI] = DATA + 7;
+        m->cpu->gpr[EDI] = DATA + 8;
+        if (pass == 0) /* the tables learn of the page */
+            run(m, CODE);
+        else
+            run_without_interpreter(m, 7);
+        for (unsigned i = 0; i < 8; i++)
+            assert_int_equal(phys_read(m->phys, DATA + 1 + i, 1), 0x10 + i);
+        assert_int_equal(m->cpu->gpr[ESI], DATA - 1);
+        assert_int_equal(m->cpu->gpr[EDI], DATA);
+        assert_false(m->cpu->eflags & EFLAGS_DF);
+    }
+    end(m);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_instruction_is_counted_once),
-                                       cmocka_unit_test(strings_without_elements_need_no_interpreter)};
+                                       cmocka_unit_test(strings_without_elements_need_no_interpreter),
+                                       cmocka_unit_test(nor_do_strings_between_std_and_cld)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static struct outcome outcome(const struct cpu *cpu)
 static void restore(struct fixture *f, const struct outcome *o)
 {
     memcpy(f->cpu->gpr, o->gpr, sizeof o->gpr);
-    cpu_set_eflags(f->cpu, o->flags, EFLAGS_OSZAPC);
+    cpu_set_eflags(f->cpu, o->flags, EFLAGS_OSZAPC | EFLAGS_DF);
     f->cpu->eip = o->eip;
     memcpy(phys_ram_host(f->m->phys, WINDOW), f->before, WINDOW_BYTES);
 }
@@ -92,7 +92,8 @@ static void random_state(struct fixture *f)
             break;
         }
     f->cpu->gpr[ESP] = (real ? 0 : WINDOW) + 64 + random_below(&f->r, WINDOW_BYTES - 128);
-    cpu_set_eflags(f->cpu, random_next(&f->r), EFLAGS_OSZAPC);
+    cpu_set_eflags(f->cpu, random_next(&f->r), EFLAGS_OSZAPC | EFLAGS_DF);
+    f->mode.forward = !(cpu_get_eflags(f->cpu) & EFLAGS_DF);
     f->cpu->eip = PAGE + OFFSET;
 }
 
@@ -134,7 +135,7 @@ static bool compare_one(struct fixture *f, const struct isa_row *row)
     if (broken)
         fail_msg("%s (%02x %02x %02x): %s", isa_table[in.row].name, bytes[0], bytes[1], bytes[2], broken);
 
-    put_code(f->m, bytes, n); /* it may read itself */
+    put_code(f->m, bytes, n); /* it may read itself, or write */
     before = outcome(cpu);
     f->called_out = false;
     f->alive = true;
@@ -145,6 +146,7 @@ static bool compare_one(struct fixture *f, const struct isa_row *row)
     if (f->called_out)
         return false;
 
+    put_code(f->m, bytes, n);
     cpu_step(cpu);
     theirs = outcome(cpu);
     defined = ~isa_table[in.row].flags_undefined;
