@@ -86,8 +86,7 @@ static void forget_link(struct translator *t, uint32_t number)
     t->link_state[number].to = NO_LINK;
 }
 
-/* Where computed jumps come to the block, if they may; its code is to follow. One in two pages would have to ask where
- * the second is, and is rare; plain ones are entered from C code. */
+/* Where computed jumps come to the block, if they may; its code is to follow. Plain ones are entered from C code. */
 static void emit_landing(struct translator *t, struct block *block)
 {
     const uint32_t offset = (uint32_t)(block->address & 0xfff);
@@ -101,7 +100,7 @@ static void emit_landing(struct translator *t, struct block *block)
         .cs_limit = block->cs_limit,
     };
 
-    if (landing.guest && block->second_page == NO_PAGE && !block->plain)
+    if (landing.guest && !block->plain)
         t->code_at = x64_emit_landing(t->code_at, &landing, &block->landing);
 }
 
@@ -181,7 +180,7 @@ static void block_kill(struct translator *t, struct block *block)
     give_insns(t, block);
     unlink_incoming(t, block);
     if (block->landing)
-        x64_retire(block->landing, &t->entry);
+        x64_retire(block->landing);
 }
 
 static uint64_t granules(unsigned first, unsigned last)

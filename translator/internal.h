@@ -43,6 +43,7 @@ struct block {
     uint32_t incoming; /* links that lead here: head of a list through link_next */
     uint8_t *code;     /* writable address; NULL: IR only */
     uint8_t *landing;  /* for computed jumps (backend/x86_64/x64.h); NULL: none */
+    struct block *next_landing; /* whose is tried where this one fails; NULL: C code looks */
     uint32_t code_bytes;
     uint8_t *cold; /* the rest of it */
     uint32_t cold_bytes;
@@ -69,6 +70,7 @@ struct translated_page {
 struct jump_note {
     uint64_t code; /* address of the guest code (flat_code_address()) */
     struct block *block;
+    struct block *first; /* whose landing the table has; NULL: none */
 };
 
 struct mode_entry {

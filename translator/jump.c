@@ -15,6 +15,7 @@
 
 #define TABLE_BYTES (X64_JUMP_TABLE_ENTRIES * sizeof(const void *))
 #define NOTES_BYTES (X64_JUMP_TABLE_ENTRIES * sizeof(struct jump_note))
+#define CHAIN_MAX   4u /* landings in one place of a table */
 
 static void *map(size_t size_bytes, int fd)
 {
@@ -101,18 +102,44 @@ static uint64_t code_of_eip(const struct cpu *cpu)
     return flat_code_at(cpu->translated.flat, cpu->seg[CS].base + cpu->eip);
 }
 
+/* Two addresses that come to one place of the table, or one address in two processes, take turns otherwise, through C
+ * code each time. The block goes in front of those that are there and live, as far as CHAIN_MAX permits. It may stand
+ * in other places too, whose chains then go on here; as each that is made ends, none goes round in a circle. */
+static void put_in_front(const struct translator *t, struct block *block, struct block *first)
+{
+    struct block *const behind = block->next_landing; /* if it has stood here already */
+    struct block *last = block, *next;
+
+    for (unsigned n = 1; first && n < CHAIN_MAX; first = next) {
+        next = first == block ? behind : first->next_landing;
+        if (first == block || !first->alive)
+            continue;
+        x64_chain_landing(last->landing, first->landing);
+        last->next_landing = first;
+        last = first;
+        n++;
+    }
+    x64_chain_landing(last->landing, t->entry.lookup);
+    last->next_landing = NULL;
+}
+
 void jumps_enter(struct translator *t, struct block *block, bool is_computed)
 {
     struct cpu *cpu = t->cpu;
     const unsigned index = x64_jump_table_index(cpu->eip);
     const struct mode_entry *mode = &t->mode[block->mode];
+    struct jump_note *note = &mode->jump_note[index];
 
-    if (t->options.no_chain || block->second_page != NO_PAGE)
+    if (t->options.no_chain)
         return;
     flat_fill_exec(&cpu->mmu, cpu->seg[CS].base + cpu->eip, cpu->view);
-    if (is_computed ? block_has_landing(t, block) : block->landing != NULL)
+    if (is_computed ? block_has_landing(t, block) : block->landing != NULL) {
+        put_in_front(t, block, note->first);
+        note->first = block;
         mode->jump_table[index] = code_memory_exec(&t->memory, block->landing);
-    mode->jump_note[index] = (struct jump_note){code_of_eip(cpu), block};
+    }
+    note->code = code_of_eip(cpu);
+    note->block = block;
 }
 
 struct block *jumps_find(struct translator *t)

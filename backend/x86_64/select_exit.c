@@ -40,12 +40,19 @@ uint8_t *x64_emit_jump(uint8_t *code, const uint8_t *to)
     return e.at;
 }
 
-void x64_retire(uint8_t *landing, const struct x64_entry *entry)
+#define WAY_ON_BYTES 5 /* the jump in front of a landing */
+
+void x64_chain_landing(uint8_t *landing, const uint8_t *next)
 {
-    x64_emit_jump(landing, entry->lookup);
+    x64_emit_jump(landing - WAY_ON_BYTES, next);
 }
 
-/* RCX = 1 if the linear address EDX and the entry in RAX make the code address `guest`. Spoils RAX. */
+void x64_retire(uint8_t *landing)
+{
+    x64_emit_jump(landing, landing - WAY_ON_BYTES);
+}
+
+/* RCX = 1 if the linear address EDX and the entry in RAX make the code address `guest`. */
 static void emit_compare_code(struct emit *e, uint64_t guest)
 {
     const uint64_t expected = 1 - guest;
@@ -54,15 +61,16 @@ static void emit_compare_code(struct emit *e, uint64_t guest)
         emit_lea(e, 8, RCX, RM_SIB(RAX, RDX, 0, (int32_t)expected));
         return;
     }
-    emit_lea(e, 8, RAX, RM_SIB(RAX, RDX, 0, 0));
     emit_mov_imm64(e, RCX, expected);
     emit_lea(e, 8, RCX, RM_SIB(RCX, RAX, 0, 0));
+    emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 0));
 }
 
 /* Where CS is flat, the jump has brought what the table says of EIP's page to RAX, 0 included. Elsewhere the block's
  * EIP is known, and CS as it is now decides what that is.
  *
  * LOOP, which leaves the flags alone, falls through where the comparison left 1: the way to the block takes no branch.
+ * Elsewhere EDX is EIP and RAX as it was, for the next landing.
  */
 uint8_t *x64_emit_landing(uint8_t *code, const struct x64_landing *landing, uint8_t **entry)
 {

@@ -118,7 +118,8 @@ void x64_unlink_jump(struct x64_link *link);
 /*
  * Computed jumps go through a table of host addresses, indexed by a hash of EIP, without asking what they find there:
  * it is the landing in front of a block, which asks whether EIP leads to the guest code that the block was made from.
- * The landing is entered with EIP in EDX; where nothing is entered the table has the trampoline `lookup`.
+ * The landing is entered with EIP in EDX; where nothing is entered the table has the trampoline `lookup`. Where the
+ * guest code is another, a landing leads to the next one, if it has one, else to that trampoline.
  */
 #define X64_JUMP_TABLE_ENTRIES 65536u
 static inline unsigned x64_jump_table_index(uint32_t eip)
@@ -139,8 +140,10 @@ uint8_t *x64_emit_landing(uint8_t *code, const struct x64_landing *landing, uint
 #define X64_LANDING_BYTES 128u /* none is longer, with a jump */
 uint8_t *x64_emit_jump(uint8_t *code, const uint8_t *to);
 
-/* The block behind the landing is dead: whoever still comes here looks EIP up again. */
-void x64_retire(uint8_t *landing, const struct x64_entry *entry);
+/* Where `landing` does not lead to its block it leads to `next`, a landing or the trampoline `lookup`. */
+void x64_chain_landing(uint8_t *landing, const uint8_t *next);
+/* The block behind the landing is dead: whoever still comes here goes on to the next. */
+void x64_retire(uint8_t *landing);
 
 /* The last x87 instruction was `in`, at `offset` in the running block's page; the last with an operand in memory `data`
  * (NULL: as is known already), whose address is computed from the registers as they are. */
