@@ -212,10 +212,13 @@ static uint32_t eip_of(const struct cpu *cpu, const struct block *block, unsigne
 /* The instruction at `site` begins anew, or is not done by translated code: state is as before it. */
 static void stand_before(struct cpu *cpu, const struct block *block, const struct x64_site *site)
 {
+    const unsigned known = cpu->translated.x87_turns ? X64_X87_LAST | X64_X87_DATA : 0; /* of a loop's last turn */
+    const bool has_data = site->x87_data && !(site->x87_of_turn & X64_X87_DATA & ~known);
+
     x64_flags_in(cpu);
-    if (site->x87_insn)
+    if (site->x87_insn && !(site->x87_of_turn & X64_X87_LAST & ~known))
         x64_note_x87(cpu, &block->insn[site->x87_insn - 1], block->offset[site->x87_insn - 1],
-                     site->x87_data ? &block->insn[site->x87_data - 1] : NULL);
+                     has_data ? &block->insn[site->x87_data - 1] : NULL, site->x87_moved);
     if (cpu->translator->options.count && !site->is_hoisted)
         cpu->translated.counted--;
 }

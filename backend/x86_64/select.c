@@ -500,7 +500,7 @@ static void select_callout(struct select *s, const struct ir_op *op)
         select_branch_to_island(s, emit_jrcxz(&s->e), site);
         return; /* what was not called has not noted anything */
     }
-    s->x87_note = s->x87_data = NULL; /* C code has stored it, and the interpreter perhaps something newer */
+    s->x87 = (struct x87_notes){0}; /* C code has stored it, and the interpreter perhaps something newer */
 }
 
 /* False if the operation is unknown. */
@@ -722,7 +722,7 @@ static bool select_op(struct select *s, const struct ir_op *op)
         break;
     case IR_CALLOUT_END:
         select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
-        s->x87_note = s->x87_data = NULL;
+        s->x87 = (struct x87_notes){0};
         s->goes_on = true; /* where the translator finds that nothing has changed after all */
         break;
     case IR_JMP:
@@ -774,6 +774,11 @@ static void select_before_loop(struct select *s)
         select_islands(s);
         emit_patch8(over, s->e.at);
     }
+    if (s->survey.x87) {
+        emit_op(&s->e, 0, 0xc6, 1, 0, STATE(translated.x87_turns), false);
+        emit8(&s->e, 0);
+        s->x87_turn.in_loop = true;
+    }
     s->loop_at = s->e.at;
 }
 
@@ -802,7 +807,7 @@ uint8_t *x64_select(struct x64_job *job)
     for (uint32_t i = 0; i < ir->n_ops; i++) {
         const struct ir_op *op = &ir->op[i];
 
-        if (s.e.at + OP_ROOM + 80 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
+        if (s.e.at + OP_ROOM + 130 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
         select_within_reach(&s, op);
         while (insn < op->insn) {
@@ -812,8 +817,8 @@ uint8_t *x64_select(struct x64_job *job)
             if (job->counts && insn < ir->n_insns)
                 select_count(&s);
         }
-        if (s.x87_data && op->insn != before && op->insn < ir->n_insns)
-            select_note_x87_data(&s, s.survey.writes[op->insn]);
+        if (i == 0 || op->insn != before)
+            select_note_x87_data(&s, i);
         before = op->insn;
         /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
         if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
@@ -837,6 +842,7 @@ uint8_t *x64_select(struct x64_job *job)
         s.e.at = job->cold;
     select_far_islands(&s);
     select_stubs(&s);
+    select_x87_sites(&s);
     if (!job->cold)
         return s.e.at;
     job->cold = s.e.at;

@@ -8,6 +8,13 @@
 
 #define SELECT_MAX_ISLANDS 16u
 
+/* The x87 instructions whose FIP and FOP, and whose FDP, memory does not have yet. */
+struct x87_notes {
+    const struct ir_op *last; /* the UNIT; NULL: memory has all */
+    const struct ir_op *data; /* the MAP of the operand; NULL: memory has FDP */
+    uint32_t moved;           /* to be added to what its registers make by now */
+};
+
 /* Out-of-line code that a JRCXZ leads to. */
 struct island {
     uint8_t *field; /* displacement of the JRCXZ, later of the jump that it leads to */
@@ -22,22 +29,30 @@ struct island {
     uint8_t stop_reg;
     uint32_t target;
     const uint8_t *load, *resume;
-    uint8_t span; /* GROUP: from that address to the group's end, in bytes */
+    struct x87_notes x87; /* BRANCH: what is outstanding */
+    uint8_t span;         /* GROUP: from that address to the group's end, in bytes */
 };
 
 struct select {
     struct x64_job *job;
     struct emit e;
-    struct rm map;              /* IR_MEM */
-    const struct ir_op *map_op; /* the last MAP */
-    bool sse_known, x87_known;  /* in this block the registers are in the host's */
-    /* x87 instructions whose FIP, FOP and whose FDP memory does not have yet: the UNIT, and the MAP of its operand. */
-    const struct ir_op *x87_note, *x87_data;
-    /* Side exits with such: the jump's displacement, where to, and the two. */
+    struct rm map;                 /* IR_MEM */
+    const struct ir_op *map_op;    /* the last MAP */
+    bool sse_known, x87_known;     /* in this block the registers are in the host's */
+    struct x87_notes x87, carried; /* carried: from turn to turn of a loop */
+    uint32_t x87_moves;            /* what is added to x87.moved when the instruction is done */
+    /* A loop's notes may stay outstanding from one turn to the next, if nothing that comes before this turn's own would
+     * have to store them. */
+    struct {
+        bool in_loop, had_note, had_data;
+        bool is_barred;
+        uint8_t data_insn; /* had_data: of the first operand in memory */
+    } x87_turn;
+    /* Side exits with notes outstanding. */
     struct side_exit {
-        uint8_t *field;
+        uint8_t *field; /* displacement of the jump */
         uint32_t target;
-        const struct ir_op *x87_note, *x87_data;
+        struct x87_notes x87;
     } side[IR_MAX_INSNS];
     unsigned n_side;
     unsigned n_inner;
@@ -98,9 +113,12 @@ void select_meet(struct select *s, unsigned insn);
 /* x87, MMX, SSE (select_unit.c). */
 bool select_unit(struct select *s, const struct ir_op *op);
 void select_unit_prepare(struct select *s, const struct ir_op *op);
-/* Before an instruction that writes the guest registers in `writes` (a bit each), and before the block is left. */
-void select_note_x87_data(struct select *s, unsigned writes);
+/* Before the guest instruction whose first operation is ir->op[first], and before the block is left. */
+void select_note_x87_data(struct select *s, uint32_t first);
 void select_note_x87(struct select *s);
+/* At the end of a loop: may its notes stay outstanding? Then the sites at its beginning are to know, in the end. */
+bool select_x87_carries(const struct select *s);
+void select_x87_sites(struct select *s);
 /* Sensitive instructions on the virtual processor's state (select_sys.c). */
 void select_selector(struct select *s, const struct ir_op *op);
 void select_seg_real(struct select *s, const struct ir_op *op);

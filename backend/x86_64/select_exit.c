@@ -254,7 +254,9 @@ static void exit_to_register(struct select *s, const struct ir_op *op)
 /* A back edge is polled in front of the conditional jump, which is a single one then. */
 static void emit_branch_poll(struct select *s, const struct ir_op *op)
 {
-    emit_poll(s, (struct island){.kind = ISLAND_BRANCH, .stop_reg = op->arg, .target = op->imm, .site.insn = op->insn});
+    emit_poll(s,
+              (struct island){
+                  .kind = ISLAND_BRANCH, .stop_reg = op->arg, .target = op->imm, .site.insn = op->insn, .x87 = s->x87});
 }
 
 /* To the block's own start, which needs no link: as long as code runs in the block it is alive. */
@@ -262,8 +264,16 @@ static void loop_back(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
+    if (!select_x87_carries(s))
+        select_note_x87(s);
+    s->carried = s->x87;
     emit_branch_poll(s, op);
+    if (s->x87.last) {
+        emit_op(e, 0, 0xc6, 1, 0, STATE(translated.x87_turns), false);
+        emit8(e, 1);
+    }
     emit_patch32(emit_jcc32(e, op->arg), s->loop_at);
+    select_note_x87(s);
 }
 
 static void jump_within(struct select *s, const struct ir_op *op)
@@ -302,17 +312,18 @@ void select_exit(struct select *s, const struct ir_op *op)
                    next = is_end ? 0 : s->job->ir->offset[op->insn + 1];
     uint8_t *over;
 
-    if (op->opcode != IR_SIDE || survey_target(s->job->ir, op))
+    if (op->opcode == IR_SIDE ? survey_target(s->job->ir, op) : !s->survey.loops)
         select_note_x87(s);
     switch (op->opcode) {
     case IR_JMP:
         exit_to(s, op->imm, here, op->arg);
         break;
     case IR_SIDE:
+        s->x87_turn.is_barred |= s->x87_turn.in_loop && !(s->x87_turn.had_note && s->x87_turn.had_data);
         if (survey_target(s->job->ir, op))
             jump_within(s, op);
-        else if (s->x87_note)
-            s->side[s->n_side++] = (struct side_exit){emit_jcc32(e, op->arg), op->imm, s->x87_note, s->x87_data};
+        else if (s->x87.last)
+            s->side[s->n_side++] = (struct side_exit){emit_jcc32(e, op->arg), op->imm, s->x87};
         else
             add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
         break;
@@ -369,8 +380,7 @@ void select_stubs(struct select *s)
         const struct side_exit *side = &s->side[i];
 
         emit_patch32(side->field, s->e.at);
-        s->x87_note = side->x87_note;
-        s->x87_data = side->x87_data;
+        s->x87 = side->x87;
         select_note_x87(s);
         add_link(s, emit_jmp32(&s->e), NULL, side->target, IR_JUMP_PLAIN);
     }

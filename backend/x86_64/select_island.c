@@ -12,8 +12,12 @@
 struct x64_site select_site(const struct select *s, struct x64_site site)
 {
     site.crosses = s->survey.crosses[site.insn];
-    site.x87_insn = s->x87_note ? (uint8_t)(s->x87_note->insn + 1) : 0;
-    site.x87_data = s->x87_data ? (uint8_t)(s->x87_data->insn + 1) : 0;
+    site.x87_insn = s->x87.last ? (uint8_t)(s->x87.last->insn + 1) : 0;
+    site.x87_data = s->x87.data ? (uint8_t)(s->x87.data->insn + 1) : 0;
+    site.x87_moved = s->x87.moved;
+    site.x87_of_turn = 0;
+    if (s->x87_turn.in_loop)
+        site.x87_of_turn = (s->x87_turn.had_note ? 0 : X64_X87_LAST) | (s->x87_turn.had_data ? 0 : X64_X87_DATA);
     return site;
 }
 
@@ -119,6 +123,8 @@ static void emit_island(struct select *s, const struct island *island)
         emit_jmp_to(&s->e, island->resume);
         break;
     case ISLAND_BRANCH:
+        s->x87 = island->x87;
+        select_note_x87(s);
         taken = emit_jcc8(&s->e, island->stop_reg);
         emit_leave(s, s->job->ir->offset[island->site.insn + 1]);
         emit_patch8(taken, s->e.at);
@@ -220,7 +226,7 @@ void select_within_reach(struct select *s, const struct ir_op *op)
     const enum ir_effect effect = ir_info[op->opcode].effect;
     const bool joins = op->insn < s->job->ir->n_insns && s->survey.jumps_from[op->insn];
     const bool notes_all = effect == IR_EFFECT_END || effect == IR_EFFECT_EXIT || joins;
-    const unsigned notes = !s->x87_note ? 0 : notes_all ? 44 : s->x87_data ? 24 : 0;
+    const unsigned notes = !s->x87.last ? 0 : notes_all ? 44 : s->x87.data ? 24 : 0;
     uint8_t *over;
 
     if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)

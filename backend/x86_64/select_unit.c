@@ -52,43 +52,110 @@ void select_unit_prepare(struct select *s, const struct ir_op *op)
 
 /*
  * FIP and FDP are wanted by FNSTENV and the like only, so they are stored when the block is left, for the last x87
- * instruction before; FDP earlier if a register of its address is about to change. Sites know what is outstanding
- * (select_site), and C code then stores it (x64_note_x87). RDX is free between guest instructions.
+ * instruction before; FDP earlier if a register of its address is about to change by more than a constant. Sites know
+ * what is outstanding (select_site), and C code then stores it (x64_note_x87). RDX is free between guest instructions.
+ *
+ * A loop stores them when it is left. At its beginning the last turn's are outstanding then, but not in the first turn:
+ * translated.x87_turns tells C code.
  */
 static void note_data(struct select *s)
 {
     struct emit *e = &s->e;
+    struct ir_op data = *s->x87.data;
 
-    select_address(s, s->x87_data, RDX);
+    data.imm += s->x87.moved;
+    select_address(s, &data, RDX);
     emit_mov_store(e, 4, STATE(fpu.dp_offset), RDX);
     emit_op(e, 0, 0xc6, 1, 0, STATE(translated.x87_data_seg), false);
-    emit8(e, s->x87_data->seg + 1u);
-    s->x87_data = NULL;
+    emit8(e, s->x87.data->seg + 1u);
+    s->x87.data = NULL;
 }
 
-void select_note_x87_data(struct select *s, unsigned writes)
+/* The register's change by that instruction, added to *by; false if it is no constant. */
+static bool follow(const struct select *s, uint32_t first, unsigned reg, uint32_t *by)
 {
-    const struct ir_op *data = s->x87_data;
+    const struct ir_block *ir = s->job->ir;
+    const unsigned insn = ir->op[first].insn;
 
-    if (data &&
-        ((data->base <= IR_EDI && writes >> data->base & 1) || (data->index <= IR_EDI && writes >> data->index & 1)))
+    return reg > IR_EDI || insn == ir->n_insns || !(s->survey.writes[insn] >> reg & 1) ||
+           survey_step(ir, first, reg, by);
+}
+
+void select_note_x87_data(struct select *s, uint32_t first)
+{
+    const struct ir_block *ir = s->job->ir;
+    const struct ir_op *data = s->x87.data;
+    const unsigned insn = ir->op[first].insn;
+    const uint8_t writes = insn < ir->n_insns ? s->survey.writes[insn] : 0;
+    uint32_t base = 0, index = 0;
+
+    s->x87.moved += s->x87_moves;
+    s->x87_moves = 0;
+    if (!data)
+        return;
+    if ((data->addr16 && writes) || !follow(s, first, data->base, &base) || !follow(s, first, data->index, &index))
         note_data(s);
+    else
+        s->x87_moves = 0u - (base + (index << data->scale));
 }
 
 void select_note_x87(struct select *s)
 {
     struct emit *e = &s->e;
-    const struct ir_op *op = s->x87_note;
+    const struct ir_op *op = s->x87.last;
 
+    s->x87_turn.is_barred |= s->x87_turn.in_loop && !(s->x87_turn.had_note && s->x87_turn.had_data);
     if (!op)
         return;
     emit_mov_load(e, 4, RDX, STATE(translated.page_eip));
     emit_mov_store(e, 4, STATE(translated.x87_page), RDX);
     emit_op(e, 0, 0xc7, 4, 0, STATE(translated.x87_note), false);
     emit32(e, X64_X87_NOTE(s->job->ir->offset[op->insn], isa_table[op->imm & 0xffff].opcode, op->arg));
-    s->x87_note = NULL;
-    if (s->x87_data)
+    s->x87.last = NULL;
+    if (s->x87.data)
         note_data(s);
+}
+
+/* What the instructions before number `insn` add to the registers of `data`, as an address, to *by. False if that is no
+ * constant. */
+static bool follow_to(const struct select *s, const struct ir_op *data, unsigned insn, uint32_t *by)
+{
+    const struct ir_block *ir = s->job->ir;
+    uint32_t base = 0, index = 0;
+
+    for (uint32_t i = 0; i < ir->n_ops && ir->op[i].insn < insn; i++)
+        if ((i == 0 || ir->op[i].insn != ir->op[i - 1].insn) &&
+            ((data->addr16 && s->survey.writes[ir->op[i].insn]) || !follow(s, i, data->base, &base) ||
+             !follow(s, i, data->index, &index)))
+            return false;
+    *by = base + (index << data->scale);
+    return true;
+}
+
+bool select_x87_carries(const struct select *s)
+{
+    const struct ir_op *data = s->x87.data;
+    uint32_t by;
+
+    return s->x87.last && !s->x87_turn.is_barred && (!data || follow_to(s, data, s->x87_turn.data_insn, &by));
+}
+
+void select_x87_sites(struct select *s)
+{
+    const struct x87_notes *carried = &s->carried;
+
+    for (uint32_t i = 0; i < s->job->n_sites; i++) {
+        struct x64_site *site = &s->job->site[i];
+        uint32_t by = 0;
+
+        if (site->x87_of_turn & X64_X87_LAST)
+            site->x87_insn = carried->last ? (uint8_t)(carried->last->insn + 1) : 0;
+        if (site->x87_of_turn & X64_X87_DATA) {
+            site->x87_data =
+                carried->data && follow_to(s, carried->data, site->insn, &by) ? (uint8_t)(carried->data->insn + 1) : 0;
+            site->x87_moved = carried->moved - by;
+        }
+    }
 }
 
 /* A control word that unmasks something is the interpreter's, and the block ends: units are no longer the host's. */
@@ -120,9 +187,15 @@ static void select_x87(struct select *s, const struct ir_op *op, const struct is
         return;
     }
     if (row->checks & FPU_MF) { /* those that do not wait, FNSTCW and FNSTSW, are no computations */
-        s->x87_note = op;
-        if (op->src == IR_MEM)
-            s->x87_data = s->map_op;
+        s->x87.last = op;
+        s->x87_turn.had_note = true;
+        if (op->src == IR_MEM) {
+            s->x87.data = s->map_op;
+            s->x87.moved = 0;
+            if (!s->x87_turn.had_data)
+                s->x87_turn.data_insn = op->insn;
+            s->x87_turn.had_data = true;
+        }
     }
     if (op->src == IR_MEM) {
         emit_op(e, 0, row->opcode, 4, op->arg >> 3 & 7, s->map, false);

@@ -67,14 +67,39 @@ static void set_value(struct values *v, unsigned reg, uint16_t value, uint32_t p
     v->plus[reg] = plus;
 }
 
+/* What the operation adds to the register that it writes; false if that is not all that it does. */
+static bool adds_constant(const struct ir_op *op, uint32_t *by)
+{
+    if (op->width != 4 || op->dst > IR_EDI)
+        return false;
+    switch (op->opcode) {
+    case IR_ADD:
+        *by = op->imm;
+        return op->src == IR_IMM;
+    case IR_SUB:
+        *by = 0u - op->imm;
+        return op->src == IR_IMM;
+    case IR_INC:
+        *by = 1;
+        return true;
+    case IR_DEC:
+        *by = 0u - 1u;
+        return true;
+    case IR_LEA:
+        *by = op->imm;
+        return op->base == op->dst && op->index == IR_NONE && !op->addr16;
+    default:
+        return false;
+    }
+}
+
 static void track(struct values *v, const struct ir_op *op, unsigned writes)
 {
     const bool whole = op->width == 4 && op->dst <= IR_EDI;
+    uint32_t by;
 
-    if (whole && op->src == IR_IMM && (op->opcode == IR_ADD || op->opcode == IR_SUB)) {
-        v->plus[op->dst] += op->opcode == IR_ADD ? op->imm : 0u - op->imm;
-    } else if (whole && (op->opcode == IR_INC || op->opcode == IR_DEC)) {
-        v->plus[op->dst] += op->opcode == IR_INC ? 1u : 0u - 1u;
+    if (adds_constant(op, &by)) {
+        v->plus[op->dst] += by;
     } else if (whole && op->opcode == IR_MOV && op->src <= IR_EDI) {
         set_value(v, op->dst, v->of[op->src], v->plus[op->src]);
     } else if (whole && op->opcode == IR_LEA && !op->addr16 && op->base <= IR_EDI && op->index == IR_NONE) {
@@ -84,6 +109,23 @@ static void track(struct values *v, const struct ir_op *op, unsigned writes)
             if (writes & 1)
                 set_value(v, reg, v->next++, 0);
     }
+}
+
+bool survey_step(const struct ir_block *ir, uint32_t first, unsigned reg, uint32_t *by)
+{
+    for (uint32_t i = first; i < ir->n_ops && ir->op[i].insn == ir->op[first].insn; i++) {
+        const enum ir_effect effect = ir_info[ir->op[i].opcode].effect;
+        uint32_t step;
+
+        if (effect != IR_EFFECT_PURE && effect != IR_EFFECT_FAULT)
+            return false;
+        if (!(written(&ir->op[i]) >> reg & 1))
+            continue;
+        if (!adds_constant(&ir->op[i], &step))
+            return false;
+        *by += step;
+    }
+    return true;
 }
 
 static bool is_temporary(unsigned ref)

@@ -55,6 +55,10 @@ struct survey {
     bool sse, x87;    /* it has instructions of that unit */
 };
 
+/* Does the guest instruction that begins with ir->op[first] change register `reg` by a constant only, and stay in the
+ * block? Adds that to *by. */
+bool survey_step(const struct ir_block *ir, uint32_t first, unsigned reg, uint32_t *by);
+
 /* Number of the instruction that the SIDE leads to, if it is of this block; else 0. */
 unsigned survey_target(const struct ir_block *ir, const struct ir_op *side);
 

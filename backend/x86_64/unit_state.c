@@ -27,12 +27,12 @@ void x64_load_x87(struct cpu *cpu)
     cpu->translated.x87_loaded = 1;
 }
 
-void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data)
+void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data, uint32_t moved)
 {
     cpu->translated.x87_page = cpu->translated.page_eip;
     cpu->translated.x87_note = X64_X87_NOTE(offset, in->opcode, in->modrm);
     if (data) {
-        const uint32_t ea = cpu->gpr[data->base] + (cpu->gpr[data->index] << data->scale) + data->disp;
+        const uint32_t ea = cpu->gpr[data->base] + (cpu->gpr[data->index] << data->scale) + data->disp + moved;
 
         cpu->fpu.dp_offset = cpu->seg[data->seg].base + (ea & data->addr_mask);
         cpu->translated.x87_data_seg = data->seg + 1;

@@ -59,7 +59,10 @@ struct x64_site {
     bool crosses;         /* host addresses of groups are wanted behind the instruction */
     /* The x87 instructions before this one whose FIP and FDP are not in memory yet, counted from 1; 0: none. */
     uint8_t x87_insn, x87_data;
+    uint8_t x87_of_turn; /* those of them that are a loop's last turn's: X64_X87_LAST, X64_X87_DATA */
+    uint32_t x87_moved;  /* to be added to the address of x87_data's operand */
 };
+enum { X64_X87_LAST = 1, X64_X87_DATA = 2 };
 
 /* A jump with a constant target. It leads to its stub until it is linked. */
 struct x64_link {
@@ -146,8 +149,8 @@ void x64_chain_landing(uint8_t *landing, const uint8_t *next);
 void x64_retire(uint8_t *landing);
 
 /* The last x87 instruction was `in`, at `offset` in the running block's page; the last with an operand in memory `data`
- * (NULL: as is known already), whose address is computed from the registers as they are. */
-void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data);
+ * (NULL: as is known already), whose address is computed from the registers as they are, and `moved` added. */
+void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data, uint32_t moved);
 /* FIP, FDP and their selectors to struct cpu, from what blocks have noted. Before a segment register may change. */
 void x64_settle_x87_pointers(struct cpu *cpu);
 /* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */

@@ -222,6 +222,7 @@ struct cpu_translated {
     uint32_t mask_x87;                   /* for PEXT: a control word's exception masks */
     uint32_t x87_note, x87_page; /* the last x87 instruction: FOP and where it was (backend/x86_64/x64.h) */
     uint32_t x87_data_seg;       /* segment of its operand, plus 1; 0: FDS is known */
+    uint32_t x87_turns;          /* the running block's loop is not in its first turn */
     const void *flat;        /* softmmu/flat.h: tables of the current view */
     const void *flat_supervisor; /* and of the supervisor's */
     const void *(*slow)(struct cpu *cpu, const uint8_t *site);   /* an access or instruction that needs C */
