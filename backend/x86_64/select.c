@@ -305,54 +305,112 @@ static void select_multiply(struct select *s, const struct ir_op *op, unsigned e
     }
 }
 
-/* 32-bit division. What would raise #DE goes to the interpreter with the flags as they were; so does -1 as a divisor,
- * for which the host's 64-bit division may overflow. */
-static void select_divide(struct select *s, const struct ir_op *op, bool is_signed)
+/* The divisor to R12, extended to 32 bits, or to 64 if it has 32. */
+static void bring_divisor(struct select *s, const struct ir_op *op, bool is_signed)
+{
+    struct rm src;
+
+    if (select_is_high(op->src)) {
+        fetch_high(s, op->src);
+        src = RM_REG(PLAN_T1);
+    } else {
+        src = rm_of(s, op->src);
+    }
+    if (!is_signed)
+        emit_movzx(&s->e, PLAN_T1, op->width, src);
+    else if (op->width == 4)
+        emit_op(&s->e, 0, 0x63, 8, PLAN_T1, src, false); /* movsxd */
+    else
+        emit_op(&s->e, 0, op->width == 1 ? 0x0fbe : 0x0fbf, 4, PLAN_T1, src, false); /* movsx */
+}
+
+/* From AX, or from RAX and RDX. */
+static void put_quotient(struct select *s, unsigned width)
+{
+    emit_mov(&s->e, width == 1 ? 2 : width, plan_reg[IR_EAX], RAX);
+    if (width != 1)
+        emit_mov(&s->e, width, plan_reg[IR_EDX], RDX);
+}
+
+/* Is the register 0, because the guest instruction before, which alone leads to this one, has cleared it? */
+static bool is_cleared(const struct select *s, const struct ir_op *op, unsigned ref)
+{
+    const struct ir_op *before = op;
+
+    while (before > s->job->ir->op && before->insn == op->insn)
+        before--;
+    return before->insn + 1u == op->insn && !s->survey.jumps_from[op->insn] && before->dst == ref &&
+           before->width >= op->width &&
+           ((before->opcode == IR_XOR && before->src == ref) ||
+            (before->opcode == IR_MOV && before->src == IR_IMM && before->imm == 0));
+}
+
+/* What would raise #DE goes to the interpreter: a divisor that is not above the dividend's upper half. That is found
+ * without touching the flags, which are then as they were. */
+static void select_divide_unsigned(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
     const struct x64_site site = {.kind = X64_SITE_CALLOUT, .insn = op->insn};
-    uint8_t *bad[3], *over;
-    unsigned n = 0;
 
-    if (op->width != 4) {
-        select_slow_call(s, site);
-        return;
-    }
-    if (is_signed)
-        emit_op(e, 0, 0x63, 8, PLAN_T1, rm_of(s, op->src), false); /* movsxd */
+    bring_divisor(s, op, false);
+    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
+    if (op->width == 1)
+        emit_movzx(e, RDX, 1, RM_HIGH(plan_reg[IR_EAX]));
     else
-        emit_mov_load(e, 4, PLAN_T1, rm_of(s, op->src));
+        emit_movzx(e, RDX, op->width, RM_REG(plan_reg[IR_EDX]));
+    emit_mov(e, 4, RCX, PLAN_T1);
+    if (!is_cleared(s, op, op->width == 1 ? IR_AH : IR_EDX)) {
+        emit_op(e, 0, 0xf7, 8, 2, RM_REG(RCX), false); /* not */
+        emit_lea(e, 8, RCX, RM_SIB(RCX, RDX, 0, 1));   /* upper half - divisor: must be negative */
+        emit_swap_halves(e, RCX);
+        emit_mov(e, 4, RCX, RCX);
+    }
+    select_branch_to_island(s, emit_jrcxz(e), site);
+    emit_op(e, 0, op->width == 1 ? 0xf6 : 0xf7, op->width, 6, RM_REG(PLAN_T1), false);
+    put_quotient(s, op->width);
+}
+
+/* Done in twice the width, 32 bits at least, where a quotient that does not fit can be looked at. What would raise #DE
+ * goes to the interpreter with the flags as they were; so does -1 as a divisor, for which the host's division may
+ * overflow. */
+static void select_divide_signed(struct select *s, const struct ir_op *op)
+{
+    struct emit *e = &s->e;
+    const unsigned width = op->width, wide = width == 4 ? 8 : 4;
+    uint8_t *bad[2], *over;
+
+    bring_divisor(s, op, true);
     emit_flags_to_rax(e);
     emit_mov_store(e, 4, STATE(translated.scratch), RAX);
-    emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
-    emit_mov(e, 4, RDX, plan_reg[IR_EDX]);
-    if (is_signed) {
-        emit_op(e, 0, 0x8d, 8, RCX, RM_MEM(PLAN_T1, 1), false); /* divisor 0 or -1: divisor + 1 is 1 or 0 */
-        emit_op(e, 0, 0x83, 8, 7, RM_REG(RCX), false);
-        emit8(e, 1);
-        bad[n++] = emit_jcc32(e, 6);
-        emit_op(e, 0, 0xc1, 8, 4, RM_REG(RDX), false); /* shl rdx, 32 */
-        emit8(e, 32);
-        emit_op(e, 0, 0x09, 8, RDX, RM_REG(RAX), false); /* or rax, rdx */
-        emit8(e, 0x48);
-        emit8(e, 0x99); /* cqo */
-        emit_op(e, 0, 0xf7, 8, 7, RM_REG(PLAN_T1), false);
-        emit_op(e, 0, 0x63, 8, RCX, RM_REG(RAX), false);
-        emit_op(e, 0, 0x39, 8, RAX, RM_REG(RCX), false);
-        bad[n++] = emit_jcc32(e, 5);
+    emit_op(e, 0, 0x8d, wide, RCX, RM_MEM(PLAN_T1, 1), false); /* divisor 0 or -1: divisor + 1 is 1 or 0 */
+    emit_op(e, 0, 0x83, wide, 7, RM_REG(RCX), false);
+    emit8(e, 1);
+    bad[0] = emit_jcc32(e, 6);
+    if (width == 1) {
+        emit_op(e, 0, 0x0fbf, 4, RAX, RM_REG(plan_reg[IR_EAX]), false); /* movsx */
     } else {
-        emit_op(e, 0, 0x39, 4, PLAN_T1, RM_REG(RDX), false); /* cmp edx, divisor */
-        bad[n++] = emit_jcc32(e, 3);
-        emit_op(e, 0, 0xf7, 4, 6, RM_REG(PLAN_T1), false);
+        emit_movzx(e, RAX, width, RM_REG(plan_reg[IR_EAX]));
+        emit_mov(e, 4, RDX, plan_reg[IR_EDX]);
+        emit_op(e, 0, 0xc1, wide, 4, RM_REG(RDX), false); /* shl */
+        emit8(e, 8 * width);
+        emit_op(e, 0, 0x09, wide, RDX, RM_REG(RAX), false); /* or rax, rdx */
     }
-    emit_mov(e, 4, plan_reg[IR_EAX], RAX);
-    emit_mov(e, 4, plan_reg[IR_EDX], RDX);
+    if (wide == 8)
+        emit8(e, 0x48);
+    emit8(e, 0x99); /* cdq, cqo */
+    emit_op(e, 0, 0xf7, wide, 7, RM_REG(PLAN_T1), false);
+    emit_op(e, 0, width == 1 ? 0x0fbe : width == 2 ? 0x0fbf : 0x63, wide, RCX, RM_REG(RAX), false); /* movsx */
+    emit_op(e, 0, 0x39, wide, RAX, RM_REG(RCX), false);
+    bad[1] = emit_jcc32(e, 5);
+    if (width == 1)
+        emit_op(e, 0, 0x88, 1, RDX, RM_HIGH(RAX), false); /* mov ah, dl */
+    put_quotient(s, width);
     over = emit_jmp8(e);
-    while (n-- > 0)
-        emit_patch32(bad[n], e->at);
+    emit_patch32(bad[0], e->at);
+    emit_patch32(bad[1], e->at);
     emit_mov_load(e, 4, RAX, STATE(translated.scratch));
     emit_flags_from_rax(e);
-    select_slow_call(s, site);
+    select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT, .insn = op->insn});
     emit_patch8(over, e->at);
 }
 
@@ -688,10 +746,10 @@ static bool select_op(struct select *s, const struct ir_op *op)
         op->width == 2 ? emit16(e, op->imm) : emit32(e, op->imm);
         break;
     case IR_DIV:
-        select_divide(s, op, false);
+        select_divide_unsigned(s, op);
         break;
     case IR_IDIV:
-        select_divide(s, op, true);
+        select_divide_signed(s, op);
         break;
     case IR_LAHF:
         emit8(e, 0x9f);

@@ -181,8 +181,8 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
     case IR_EFLAGS:
     case IR_STI:
     case IR_CS_EIP:
-        return 60;
     case IR_DIV:
+        return 60;
     case IR_IDIV:
     case IR_POPF:
     case IR_SEG_REAL:

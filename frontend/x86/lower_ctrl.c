@@ -2,8 +2,8 @@
  * Lowering of near control flow: JMP, Jcc, JCXZ, LOOP, CALL, RET.
  * Source: SDM vol. 2A-2B, the page of each instruction. Same families as interp_ctrl.c.
  *
- * An operand size that is not the code segment's truncates EIP, or does not where the others do: those are called out,
- * as are LOOPE and LOOPNE. Whether a constant target lies within the CS limit is the translator's to see to.
+ * An operand size that is not the code segment's truncates EIP, or does not where the others do: those are called out.
+ * Whether a constant target lies within the CS limit is the translator's to see to.
  */
 #include "frontend/x86/interp.h"
 #include "frontend/x86/lower_internal.h"
@@ -71,18 +71,59 @@ static bool lower_jcc(struct lower *l)
     return true;
 }
 
-/* JCXZ, LOOP: the counter has the address size. */
-static bool lower_jump_if_counter(struct lower *l)
+/* The counter of JCXZ and LOOP has the address size. */
+static unsigned counter_width(const struct lower *l)
 {
-    unsigned width = l->in->addr_mask == 0xffff ? 2 : 4;
+    return l->in->addr_mask == 0xffff ? 2 : 4;
+}
+static void count_down(struct lower *l)
+{
+    const bool is_word = counter_width(l) == 2;
 
+    lower_lea(l, counter_width(l), IR_ECX,
+              (struct lower_address){.base = IR_ECX, .index = IR_NONE, .addr16 = is_word, .disp = 0u - 1});
+}
+static void jump_if(struct lower *l, enum ir_opcode opcode, uint8_t counter)
+{
+    lower_op(l, opcode, counter_width(l), IR_NONE, counter)->imm = target_offset(l);
+}
+
+static bool lower_jcxz(struct lower *l)
+{
     if (eip_width_differs(l))
         return false;
-    if (l->rule->opcode == IR_JNZR)
-        lower_lea(l, width, IR_ECX,
-                  (struct lower_address){.base = IR_ECX, .index = IR_NONE, .addr16 = width == 2, .disp = 0u - 1});
-    lower_op(l, l->rule->opcode, width, IR_NONE, IR_ECX)->imm = target_offset(l);
+    jump_if(l, IR_JZR, IR_ECX);
     return true;
+}
+
+static bool lower_loop(struct lower *l)
+{
+    if (eip_width_differs(l))
+        return false;
+    count_down(l);
+    jump_if(l, IR_JNZR, IR_ECX);
+    return true;
+}
+
+/* Jumps on a copy of the counter, which is 0 where ZF forbids to jump. */
+static bool loop_while(struct lower *l, unsigned condition)
+{
+    if (eip_width_differs(l))
+        return false;
+    count_down(l);
+    l->imm = 0;
+    lower_op(l, IR_MOV, 4, IR_T0, IR_IMM);
+    lower_op(l, IR_CMOV, counter_width(l), IR_T0, IR_ECX)->arg = (uint8_t)condition;
+    jump_if(l, IR_JNZR, IR_T0);
+    return true;
+}
+static bool lower_loope(struct lower *l)
+{
+    return loop_while(l, CONDITION_E);
+}
+static bool lower_loopne(struct lower *l)
+{
+    return loop_while(l, CONDITION_NE);
 }
 
 /* What CALL and JMP go to: a register that may still be changed by pushing, so T0 for ESP. */
@@ -159,8 +200,10 @@ static bool lower_ret(struct lower *l)
 const struct lower_rule lower_ctrl_rules[] = {
     INTERP_CONDITIONS(JCC){&interp_jmp_j, lower_jmp_j, 0, 0},
     {&interp_jmp_e, lower_jmp_e, 0, 0},
-    {&interp_jcxz, lower_jump_if_counter, IR_JZR, 0},
-    {&interp_loop, lower_jump_if_counter, IR_JNZR, 0},
+    {&interp_jcxz, lower_jcxz, 0, 0},
+    {&interp_loop, lower_loop, 0, 0},
+    {&interp_loope, lower_loope, 0, 0},
+    {&interp_loopne, lower_loopne, 0, 0},
     {&interp_call_j, lower_call_j, 0, 0},
     {&interp_call_e, lower_call_e, 0, 0},
     {&interp_ret, lower_ret, 0, 0},

@@ -78,7 +78,7 @@ void lower_lea(struct lower *l, unsigned width, uint8_t dst, struct lower_addres
 struct ir_op *lower_op(struct lower *l, enum ir_opcode opcode, unsigned width, uint8_t dst, uint8_t src);
 
 /* Condition codes that lowerings need by name, and the one in the opcode's low bits. */
-enum { CONDITION_B = 2, CONDITION_NE = 5 };
+enum { CONDITION_B = 2, CONDITION_E = 4, CONDITION_NE = 5 };
 unsigned lower_condition(const struct lower *l);
 
 /* ---- the stack (lower_stack.c) ---- */

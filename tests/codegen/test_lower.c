@@ -609,8 +609,18 @@ static void near_jumps_have_targets_from_the_page(void **state)
           {"e3 00", "jzr.4 ecx, +0x102\n"},
           /* jcxz */
           {"67 e3 00", "jzr.2 cx, +0x103\n"},
-          /* loope: the interpreter */
-          {"e1 fe", "callout\n"},
+          /* loope */
+          {"e1 fe", "lea.4 ecx, [ecx-1]\n"
+                    "mov.4 t0, 0\n"
+                    "cmove.4 t0, ecx\n"
+                    "jnzr.4 t0, +0x100\n"},
+          /* loopne by cx */
+          {"67 e0 10", "lea.2 cx, [ecx-1] a16\n"
+                       "mov.4 t0, 0\n"
+                       "cmovne.2 t0, cx\n"
+                       "jnzr.2 t0, +0x113\n"},
+          /* loopne of 16 bits: the interpreter */
+          {"66 e0 fe", "callout\n"},
           /* jmp eax */
           {"ff e0", "jmpr.4 eax\n"},
           /* jmp [esp+4] */

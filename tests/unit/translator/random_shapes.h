@@ -310,7 +310,7 @@ static void put_loop(struct piece *p)
         put_byte(p, 0x49); /* dec ecx */
         put_byte(p, below(r, 4) ? 0x75 : 0x7f);
     } else {
-        put_byte(p, 0xe2);
+        put_byte(p, 0xe0 + below(r, 3));
     }
     put_byte(p, again - (p->n + 1));
 }
@@ -420,7 +420,7 @@ static unsigned choose_straight(struct rng *r, const struct scene *s, unsigned i
         uint8_t *jump = NULL;
 
         if (below(r, 6) == 0) { /* Jcc, LOOP or JCXZ over the next one */
-            out[n++] = (uint8_t)(below(r, 4) ? 0x70 + below(r, 16) : below(r, 2) ? 0xe2 : 0xe3);
+            out[n++] = (uint8_t)(below(r, 4) ? 0x70 + below(r, 16) : 0xe0 + below(r, 4));
             jump = &out[n++];
         }
         if (below(r, 10) == 0)
