@@ -106,7 +106,7 @@ static bool callout(struct run *r, const struct ir_op *op)
     uint32_t eip = eip_of(r, r->offset[op->insn]);
 
     return ir_helper_call(IR_HELPER_CALLOUT, (void *[]){&r->cpu, &in, &eip}) && *r->alive &&
-           unit_state(r->cpu) == unit; /* FLDCW */
+           unit_state(r->cpu) == unit; /* FLDCW, LDMXCSR */
 }
 
 /* Finds host memory for the access; false if it is the interpreter's. */

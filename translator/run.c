@@ -12,6 +12,7 @@
 #include "frontend/x86/fpu.h"
 #include "frontend/x86/interp.h"
 #include "frontend/x86/run.h"
+#include "frontend/x86/simd.h"
 #include "frontend/x86/sys.h"
 #include "translator/callout.h"
 #include "translator/internal.h"
@@ -196,7 +197,8 @@ static bool goes_on_behind(struct translator *t, const struct block *block, cons
     if (had_x87 && (~t->cpu->fpu.control & FPU_CW_MASKS)) /* a control word that unmasks something */
         return false;
     if (kind != X64_SITE_CALLOUT_END && !(row->sensitive && scan_changes_mode(row)))
-        return row->ends == ENDS_NEXT; /* a jump to the instruction behind it ends its block all the same */
+        return row->ends == ENDS_NEXT && /* a jump to the instruction behind it ends its block all the same */
+               !(row->checks & SSE_NM && ~t->cpu->fpu.mxcsr & MXCSR_MASKS); /* LDMXCSR, lowered for them all set */
     return !t->options.no_chain && goes_on_in_line(row) && !had_x87 && mode_update(t) == block->mode &&
            block->alive; /* a mode too many flushes everything */
 }

@@ -175,8 +175,10 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
         return (s->job->mode->seg[op->seg] == SEG_CLASS_CHECKED || s->job->mode->seg[op->seg] == SEG_CLASS_64K ? 100
                                                                                                                : 56) +
                (op->insn < s->job->ir->n_insns && op[1].opcode == IR_UNIT ? 20 : 0); /* the last is no MAP */
-    case IR_UNIT: /* FLDCW, the registers' loading, or the instruction alone */
+    case IR_UNIT: /* FLDCW, LDMXCSR, the registers' loading, or the instruction alone */
         row = &isa_table[op->imm & 0xffff];
+        if (row->opcode == 0xae)
+            return 56;
         return row->opcode == 0xd9 && op->src == IR_MEM ? 44 : op->src != IR_MEM ? 36 : 16;
     case IR_EFLAGS:
     case IR_STI:

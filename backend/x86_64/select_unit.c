@@ -8,6 +8,7 @@
  */
 #include "backend/x86_64/select.h"
 #include "frontend/x86/isa.h"
+#include "frontend/x86/simd.h"
 
 _Static_assert(OPERAND_Rv == OPERAND_Eb + 6 && OPERAND_Gv == OPERAND_Gb + 3, "letters of one place stand together");
 
@@ -211,6 +212,29 @@ static void select_x87(struct select *s, const struct ir_op *op, const struct is
 
 /* ---- MMX, SSE ---- */
 
+/*
+ * The same for MXCSR; a value with reserved bits is the interpreter's too. The host loads the copy that was looked at,
+ * which is where the guest's MXCSR is kept (frontend/x86/simd.h): its masks are all set, so that it and the host's are
+ * equal and STMXCSR is the host's.
+ */
+static void select_ldmxcsr(struct select *s, const struct ir_op *op)
+{
+    const uint32_t looked_at = MXCSR_MASKS | ~(uint32_t)MXCSR_WRITABLE;
+    const int good = MXCSR_MASKS >> MXCSR_MASK_SHIFT; /* the masks set, the rest clear, as PEXT gathers them */
+    struct emit *e = &s->e;
+    uint8_t *is_good;
+
+    emit_mov_load(e, 4, RDX, s->map);
+    emit_mov_imm32(e, RCX, looked_at);
+    emit_pext(e, RCX, RDX, RM_REG(RCX));
+    emit_lea(e, 4, RCX, RM_MEM(RCX, -good));
+    is_good = emit_jrcxz(e);
+    select_slow_call(s, (struct x64_site){.kind = X64_SITE_CALLOUT_END, .insn = op->insn});
+    emit_patch8(is_good, e->at);
+    emit_mov_store(e, 4, STATE(fpu.mxcsr), RDX);
+    emit_op(e, 0, 0x0fae, 4, 2, STATE(fpu.mxcsr), false);
+}
+
 static bool select_simd(struct select *s, const struct ir_op *op, const struct isa_row *row)
 {
     static const uint8_t prefixes[] = {
@@ -225,6 +249,10 @@ static bool select_simd(struct select *s, const struct ir_op *op, const struct i
     if (row->modrm_kind == MODRM_NONE) { /* EMMS */
         emit8(e, 0x0f);
         emit8(e, row->opcode);
+        return true;
+    }
+    if (row->map == MAP_0F && row->opcode == 0xae && reg == 2) {
+        select_ldmxcsr(s, op);
         return true;
     }
     if (select_has_letter(row, OPERAND_Gb, OPERAND_Gv))

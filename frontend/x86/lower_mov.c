@@ -120,7 +120,6 @@ const struct lower_rule lower_mov_rules[] = {
     {&interp_mov_zi, lower_two, IR_MOV, IR_WRITE},
     {&interp_mov_ao, lower_two, IR_MOV, IR_WRITE},
     {&interp_mov_oa, lower_two, IR_MOV, IR_WRITE},
-    {&interp_sse_movnti, lower_two, IR_MOV, IR_WRITE},
 
     {&interp_movzx_b, lower_extend, IR_MOVZX, 0},
     {&interp_movzx_w, lower_extend, IR_MOVZX, 0},

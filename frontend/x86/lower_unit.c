@@ -3,8 +3,8 @@
  * Source: SDM vol. 2A-2D, the page of each instruction; isa_x87.def, isa_simd.def.
  *
  * Called out whatever the mode: what saves or loads more than 16 bytes, packed decimals, byte-masked stores, and what
- * changes masks or exceptions other than by computing (FNINIT, FNCLEX, LDMXCSR, STMXCSR). FLDCW is a UNIT: the backend
- * looks at the masks.
+ * changes masks (FNINIT). FLDCW and LDMXCSR are UNITs: the backend looks at the masks. So is FNCLEX: nothing is pending
+ * where the unit is native. And MOVNTI, which needs no unit: its hint is the host's to heed.
  */
 #include "frontend/x86/lower_internal.h"
 
@@ -65,15 +65,16 @@ static bool lower_unit_callout(struct lower *l)
     }
 
 const struct lower_rule lower_unit_rules[] = {
-    STORE(fst_f32),       STORE(fst_f64),       STORE(fstp_f32),       STORE(fstp_f64),         STORE(fstp_f80),
-    STORE(fist_i16),      STORE(fist_i32),      STORE(fistp_i16),      STORE(fistp_i32),        STORE(fistp_i64),
-    STORE(fnstcw),        STORE(fnstsw),
+    STORE(fst_f32),     STORE(fst_f64),        STORE(fstp_f32),         STORE(fstp_f64),
+    STORE(fstp_f80),    STORE(fist_i16),       STORE(fist_i32),         STORE(fistp_i16),
+    STORE(fistp_i32),   STORE(fistp_i64),      STORE(fnstcw),           STORE(fnstsw),
+    STORE(sse_stmxcsr), STORE(sse_movnti),
 
-    NOTHING(fwait),       NOTHING(fnop_287),
+    NOTHING(fwait),     NOTHING(fnop_287),
 
-    CALLOUT(fninit),      CALLOUT(fnclex),      CALLOUT(fnstenv),      CALLOUT(fldenv),         CALLOUT(fnsave),
-    CALLOUT(frstor),      CALLOUT(fxsave),      CALLOUT(fxrstor),      CALLOUT(fbld),           CALLOUT(fbstp),
-    CALLOUT(sse_ldmxcsr), CALLOUT(sse_stmxcsr), CALLOUT(mmx_maskmovq), CALLOUT(sse_maskmovdqu), {0},
+    CALLOUT(fninit),    CALLOUT(fnstenv),      CALLOUT(fldenv),         CALLOUT(fnsave),
+    CALLOUT(frstor),    CALLOUT(fxsave),       CALLOUT(fxrstor),        CALLOUT(fbld),
+    CALLOUT(fbstp),     CALLOUT(mmx_maskmovq), CALLOUT(sse_maskmovdqu), {0},
 };
 
 /* A single operand in memory is a source but for those above; of several operands the first is the destination. */

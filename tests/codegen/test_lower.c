@@ -262,7 +262,7 @@ static void moves_extend_and_swap(void **state)
                        "setb.1 mem\n"},
           /* movnti [ebx], eax */
           {"0f c3 03", "map.4 w ds:[ebx]\n"
-                       "mov.4 mem, eax\n"},
+                       "unit MOVNTI modrm 3 mem\n"},
           /* nop: nothing */
           {"90", ""},
           /* nop [eax]: nothing */
@@ -726,8 +726,14 @@ static void memory_operands_of_units_have_the_row_s_width(void **state)
           /* movdqa [ebx], xmm1 */
           {"66 0f 7f 0b", "map.16 w ds:[ebx] align16\n"
                           "unit MOVDQA modrm 0xb mem\n"},
-          /* ldmxcsr: the interpreter */
-          {"0f ae 13", "callout\n"});
+          /* ldmxcsr [ebx] */
+          {"0f ae 13", "map.4 r ds:[ebx]\n"
+                       "unit LDMXCSR modrm 0x13 mem\n"},
+          /* stmxcsr [ebx] */
+          {"0f ae 1b", "map.4 w ds:[ebx]\n"
+                       "unit STMXCSR modrm 0x1b mem\n"},
+          /* maskmovdqu xmm0, xmm1: the interpreter */
+          {"66 0f f7 c1", "callout\n"});
 }
 
 static int set_up(void **state)

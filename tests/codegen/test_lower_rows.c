@@ -510,9 +510,9 @@ static void note_lowered(const struct insn *in, bool code32, void *opaque)
 static bool is_called_out(const struct isa_row *row)
 {
     static const char *const names[] = {
-        "DAA",    "DAS",     "AAA",    "AAS",    "AAM",     "AAD",     "BOUND",    "UD0",
-        "UD1",    "UD2",     "FNINIT", "FNCLEX", "FLDENV",  "FNSTENV", "FNSAVE",   "FRSTOR",
-        "FXSAVE", "FXRSTOR", "FBLD",   "FBSTP",  "LDMXCSR", "STMXCSR", "MASKMOVQ", "MASKMOVDQU",
+        "DAA",    "DAS",    "AAA",     "AAS",    "AAM",    "AAD",      "BOUND",
+        "UD0",    "UD1",    "UD2",     "FNINIT", "FLDENV", "FNSTENV",  "FNSAVE",
+        "FRSTOR", "FXSAVE", "FXRSTOR", "FBLD",   "FBSTP",  "MASKMOVQ", "MASKMOVDQU",
     };
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)

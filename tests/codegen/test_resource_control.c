@@ -66,6 +66,10 @@ static const unsigned refused_unit_ids[] = {
     X86_INS_FNSTENV, X86_INS_FLDENV,    X86_INS_FNSAVE,  X86_INS_FRSTOR,  X86_INS_FXSAVE,   X86_INS_FXSAVE64,
     X86_INS_FXRSTOR, X86_INS_FXRSTOR64, X86_INS_LDMXCSR, X86_INS_STMXCSR, X86_INS_MASKMOVQ, X86_INS_MASKMOVDQU,
     X86_INS_MONITOR, X86_INS_MWAIT,     X86_INS_CLFLUSH, X86_INS_XSAVE,   X86_INS_XRSTOR};
+/* Of these, the guest's own all the same. STMXCSR shows what the guest itself has put there: all masks are set where
+ * SSE is lowered, and so the host's MXCSR is the guest's. LDMXCSR of an unchecked value could unmask exceptions in the
+ * host, or raise #GP there: check_ldmxcsr. */
+static const unsigned own_unit_ids[] = {X86_INS_LDMXCSR, X86_INS_STMXCSR};
 static const unsigned unit_groups[] = {X86_GRP_FPU, X86_GRP_MMX, X86_GRP_SSE1, X86_GRP_SSE2};
 
 /* ---- what the guest may not do by itself, whatever the mode (SDM vol. 3 "Privileged Instructions"; Robin and Irvine
@@ -161,7 +165,7 @@ static void __attribute__((noreturn)) refuse(const struct sweep *s, const char *
 static bool is_unit(const struct sweep *s, const cs_insn *insn)
 {
     if (insn->id == s->guest_unit)
-        return !IS_IN(insn->id, refused_unit_ids);
+        return !IS_IN(insn->id, refused_unit_ids) || IS_IN(insn->id, own_unit_ids);
     for (size_t i = 0; i < sizeof unit_groups / sizeof unit_groups[0]; i++)
         if (cs_insn_group(s->host, insn, unit_groups[i]))
             return !IS_IN(insn->id, refused_unit_ids);
@@ -210,6 +214,44 @@ static void check_insn(const struct sweep *s, const cs_insn *insn, bool is_tramp
             check_memory_operand(s, insn, &x86->operands[i]);
 }
 
+/*
+ * A host LDMXCSR of a guest's is right behind its check, byte for byte: the value is in EDX, and has every mask set and
+ * no reserved bit, or the slow trampoline is called, which does not return here. It is loaded from the copy that was
+ * looked at, since the guest's memory may be another's too.
+ */
+enum { LDMXCSR_CHECK = 16, LDMXCSR_CALL = 4 + DATA_BEHIND_CALL, LDMXCSR_COPY = 7 };
+
+static void check_ldmxcsr(const struct sweep *s, const struct place *p, const cs_insn *insn, const uint8_t *at)
+{
+    /* mov ecx, ~MXCSR_WRITABLE | MXCSR_MASKS; pext ecx, edx, ecx; lea ecx, [rcx - 3fh]; jrcxz behind the call; call */
+    static const uint8_t check[LDMXCSR_CHECK] = {
+        0xb9, 0x80, 0x1f, 0xff, 0xff, 0xc4, 0xe2, 0x6a, 0xf5, 0xc9, 0x8d, 0x49, 0xc1, 0xe3, LDMXCSR_CALL + 1, 0xe8};
+    const int disp = (int)offsetof(struct cpu, fpu.mxcsr) - PLAN_STATE_BIAS;
+    int32_t to;
+    uint8_t copy[LDMXCSR_COPY] = {0x41, 0x89, 0x97}; /* mov [r15 + disp], edx */
+    const struct x86_op_mem *mem = &insn->detail->x86.operands[0].mem;
+
+    assert_int_not_equal(disp, (int8_t)disp);
+    memcpy(copy + 3, &disp, 4);
+    if (mem->base != X86_REG_R15 || mem->index != X86_REG_INVALID || mem->segment != X86_REG_INVALID ||
+        mem->disp != disp)
+        refuse(s, "MXCSR from elsewhere than the copy in struct cpu", insn);
+    if (at - p->code < LDMXCSR_CHECK + LDMXCSR_CALL + LDMXCSR_COPY ||
+        memcmp(at - LDMXCSR_COPY, copy, LDMXCSR_COPY) != 0 ||
+        memcmp(at - LDMXCSR_COPY - LDMXCSR_CALL - LDMXCSR_CHECK, check, LDMXCSR_CHECK) != 0)
+        refuse(s, "MXCSR that was not looked at", insn);
+    at -= LDMXCSR_COPY + LDMXCSR_CALL;
+    memcpy(&to, at, 4);
+    if ((uintptr_t)at + 4 + (uintptr_t)(intptr_t)to != (uintptr_t)p->entry.slow)
+        refuse(s, "MXCSR after a call that returns", insn);
+}
+
+/* No branch leads into what ends with the LDMXCSR at offset `at`, but the check's own. */
+static bool leads_past_check(size_t target, size_t at)
+{
+    return target > at - LDMXCSR_COPY - LDMXCSR_CALL - LDMXCSR_CHECK && target <= at && target != at - LDMXCSR_COPY;
+}
+
 static bool is_branch(const cs_insn *insn)
 {
     return insn->id == X86_INS_JMP || insn->id == X86_INS_JRCXZ || insn->id == X86_INS_LOOP ||
@@ -232,7 +274,7 @@ static bool is_routine(const struct x64_entry *entry, uint64_t to)
 static void check_code(struct sweep *s, const struct place *p, size_t len)
 {
     static bool starts[CODE_BYTES];
-    size_t target[CODE_BYTES / 2], n_targets = 0;
+    size_t target[CODE_BYTES / 2], n_targets = 0, ldmxcsr = 0;
     const uint8_t *at = p->code, *end = p->code + len;
     cs_insn *insn = s->host_insn;
 
@@ -252,6 +294,12 @@ static void check_code(struct sweep *s, const struct place *p, size_t len)
         }
         s->n_host++;
         check_insn(s, insn, false);
+        if (insn->id == X86_INS_LDMXCSR) {
+            check_ldmxcsr(s, p, insn, start);
+            if (ldmxcsr)
+                refuse(s, "MXCSR is loaded twice", insn);
+            ldmxcsr = (size_t)(start - p->code);
+        }
         if (insn->id == X86_INS_CALL) {
             const uint64_t to = op->type == X86_OP_IMM ? (uint64_t)op->imm : 0;
 
@@ -268,9 +316,12 @@ static void check_code(struct sweep *s, const struct place *p, size_t len)
             }
         }
     }
-    while (n_targets-- > 0)
+    while (n_targets-- > 0) {
         if (target[n_targets] >= len || !starts[target[n_targets]])
             refuse(s, "a branch into the middle of nowhere", NULL);
+        if (ldmxcsr && leads_past_check(target[n_targets], ldmxcsr))
+            refuse(s, "a branch past the look at MXCSR", NULL);
+    }
 }
 
 static uint64_t hash_code(const uint8_t *code, size_t len)
@@ -355,7 +406,8 @@ static void check_guest(struct sweep *s)
 
     if (!cs_disasm_iter(s->guest[s->mode->code32], &at, &left, &address, insn))
         return; /* hint NOPs and the like that Capstone does not know */
-    if (IS_IN(insn->id, sensitive_ids) || names_system_register(insn))
+    if ((IS_IN(insn->id, sensitive_ids) && !(insn->id == X86_INS_LDMXCSR && has_unit(&s->t->ir))) ||
+        names_system_register(insn))
         refuse(s, "a sensitive guest instruction was lowered", insn);
     if (has_unit(&s->t->ir))
         s->guest_unit = insn->id;

@@ -28,6 +28,8 @@ struct bytes {
         }                                                                                                              \
     }
 
+#define ADDPS_STMXCSR 0x0f, 0x58, 0xdc, 0x0f, 0xae, 0x9d, LE32(0x380)
+
 /* EBP is DATA, EBX too; [EBP + 20h] to [EBP + 7Fh] holds what instructions need, stores go behind [EBP + 300h]. */
 static const struct callout {
     const char *name;
@@ -105,6 +107,11 @@ static const struct callout {
     {"EMMS", false, BYTES(0x0f, 0x77)},
     {"STMXCSR, LDMXCSR", false, BYTES(0x0f, 0xae, 0x9d, LE32(0x380), 0x0f, 0xae, 0x95, LE32(0x380))},
     {"LDMXCSR of the default", false, BYTES(0x0f, 0xae, 0x55, 0x54)},
+    /* and addps xmm3, xmm4: a denormal operand, which may be unmasked now; stmxcsr */
+    {"LDMXCSR that unmasks", false, BYTES(0x0f, 0xae, 0x55, 0x58, ADDPS_STMXCSR)},
+    {"LDMXCSR that unmasks, across pages", false, BYTES(0x0f, 0xae, 0x95, LE32(0xffe), ADDPS_STMXCSR)},
+    {"LDMXCSR of a reserved bit", false, BYTES(0x0f, 0xae, 0x55, 0x5c, ADDPS_STMXCSR)},
+    {"LDMXCSR of FTZ and DAZ", false, BYTES(0x0f, 0xae, 0x55, 0x60, ADDPS_STMXCSR)},
     {"MASKMOVQ", false, BYTES(0x0f, 0xf7, 0xc1)},
     {"MOVAPS, not aligned", false, BYTES(0x0f, 0x28, 0x5d, 0x24)},
     {"CALL and RET far", false, BYTES(0x9a, LE32(FAR_CODE), SEL_CODE0, 0)}, /* the selector is CPL's, see run_case */
@@ -243,6 +250,10 @@ static void prepare(struct machine *m, const struct pair *p, unsigned cpl, unsig
     put16(m, DATA + 0x50, 0x027f);
     put16(m, DATA + 0x52, 0x0360);
     put32(m, DATA + 0x54, MXCSR_RESET);
+    put32(m, DATA + 0x58, MXCSR_RESET & ~(MXCSR_DE << MXCSR_MASK_SHIFT));
+    put32(m, DATA + 0x5c, MXCSR_RESET | 0x10000);
+    put32(m, DATA + 0x60, MXCSR_RESET | MXCSR_FTZ | MXCSR_DAZ);
+    put32(m, DATA + 0xffe, MXCSR_RESET & ~(MXCSR_DE << MXCSR_MASK_SHIFT));
     put32(m, DATA + 0x70, 0x12345678);
     put16(m, DATA + 0x74, cpl ? SEL_DATA3 : SEL_DATA0);
     put32(m, DATA + 0x78, 0);
