@@ -427,11 +427,11 @@ static void show_pages(struct mmu *mmu, struct flat_view *v)
     free(shown);
 }
 
-bool flat_open_window(struct mmu *mmu, enum mmu_view view, uint64_t busy_ns)
+bool flat_open_window(struct mmu *mmu, enum mmu_view view, struct window_time time)
 {
     struct flat_view *v = &mmu->flat->view[view];
 
-    if (!window_open(v->window, mmu->paging.cr3, busy_ns))
+    if (!window_open(v->window, mmu->paging.cr3, time))
         return false;
     if (!mmu->journal) /* which wants to see the first write to each page */
         show_pages(mmu, v);

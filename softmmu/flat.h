@@ -78,7 +78,7 @@ bool flat_add_windows(struct mmu *mmu, enum window_policy policy);
 /* NULL: none. */
 struct window *flat_window(const struct flat *flat, enum mmu_view view);
 /* Opens the view's window if it can be opened now (window_open()), and maps what the tables hold. */
-bool flat_open_window(struct mmu *mmu, enum mmu_view view, uint64_t busy_ns);
+bool flat_open_window(struct mmu *mmu, enum mmu_view view, struct window_time time);
 /* Maps the page of `address`, whose translation the TLB holds. */
 enum flat_window_fill {
     FLAT_WINDOW_FILLED,

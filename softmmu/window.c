@@ -21,7 +21,7 @@
 #define STEP_MAX_NS   10000000u /* between two looks at the clock; beyond that something else has run */
 #define ROOTS         64u
 #define EARNED_MAX_NS (2u * ROOT_NS)
-#define DRAIN         4u /* while it does not run it loses one part in that many of the time that passes */
+#define DRAIN         4u /* while it does not run it loses one part in that many of the guest's time */
 #define CALL_NS       8000u
 #define FAULT_NS      4000u
 #define FREE_NS       2000000u /* may be spent at any rate */
@@ -32,6 +32,7 @@ struct window {
     const struct phys *phys;
     enum window_policy policy;
     bool open, unusable;
+    bool was_open;        /* since somebody asked */
     uint32_t first, last; /* mapped pages lie between these; first > last: none */
     uint64_t since_ns;    /* when it was opened or emptied; 0: nobody has looked at the clock since */
     uint64_t wait_ns, spent_ns;
@@ -122,23 +123,26 @@ bool window_is_due(struct window *w)
 
 /* Has the address space kept the processor busy for long enough? A program that answers now and then has not, and one
  * that has ended leaves little to the next with its root. */
-static bool has_earned(struct window *w, uint32_t root, uint64_t busy_ns, uint64_t now_ns)
+static bool has_earned(struct window *w, uint32_t root, struct window_time time)
 {
     const unsigned i = (root >> PHYS_PAGE_SHIFT ^ root >> 5) % ROOTS;
+    const uint64_t guest_ns = time.busy_ns + time.idle_ns, step_ns = least(time.busy_ns - w->busy_ns, STEP_MAX_NS);
     struct account *a = &w->earned[i];
-    const uint64_t step_ns = least(busy_ns - w->busy_ns, STEP_MAX_NS);
 
+    if (w->was_open) /* nobody has asked meanwhile */
+        w->earned[w->owner].seen_ns = guest_ns;
+    w->was_open = false;
     w->owner = i;
-    w->busy_ns = busy_ns;
+    w->busy_ns = time.busy_ns;
     if (a->root != root)
-        *a = (struct account){.root = root, .seen_ns = now_ns};
-    a->busy_ns -= least(a->busy_ns, (now_ns - a->seen_ns - least(now_ns - a->seen_ns, step_ns)) / DRAIN);
+        *a = (struct account){.root = root, .seen_ns = guest_ns};
+    a->busy_ns -= least(a->busy_ns, (guest_ns - a->seen_ns - least(guest_ns - a->seen_ns, step_ns)) / DRAIN);
     a->busy_ns = least(a->busy_ns + step_ns, EARNED_MAX_NS);
-    a->seen_ns = now_ns;
+    a->seen_ns = guest_ns;
     return a->busy_ns >= ROOT_NS;
 }
 
-bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
+bool window_open(struct window *w, uint32_t root, struct window_time time)
 {
     const uint64_t now_ns = clock_ns();
 
@@ -146,7 +150,7 @@ bool window_open(struct window *w, uint32_t root, uint64_t busy_ns)
         return false;
     if (!w->since_ns)
         w->since_ns = now_ns;
-    if (w->policy == WINDOW_EARNED && (!has_earned(w, root, busy_ns, now_ns) || now_ns - w->since_ns < w->wait_ns))
+    if (w->policy == WINDOW_EARNED && (!has_earned(w, root, time) || now_ns - w->since_ns < w->wait_ns))
         return false;
     w->open = true;
     w->since_ns = now_ns;
@@ -261,7 +265,7 @@ void window_drop_all(struct window *w)
         memset(w->state + w->run[i].page, WINDOW_NONE, w->run[i].n);
     if (w->open) {
         judge(w);
-        w->earned[w->owner].seen_ns = clock_ns(); /* it has been busy until now */
+        w->was_open = true;
     }
     w->first = PAGES;
     w->last = 0;

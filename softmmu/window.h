@@ -40,9 +40,14 @@ const struct window_counters *window_counters(const struct window *w);
 bool window_is_open(const struct window *w);
 /* Is it time to ask whether a closed one can be opened? At most once a tick of the host's clock, and cheap. */
 bool window_is_due(struct window *w);
+/* For how long the processor has run guest code by now, and for how long it has had nothing to do. What the host gives
+ * to others is neither. */
+struct window_time {
+    uint64_t busy_ns, idle_ns;
+};
 /* Opens it if the address space `root` (CR3), which is the current one, has earned it; true then, and it is the
- * caller's to map pages. `busy_ns`: for how long the processor has run guest code by now. */
-bool window_open(struct window *w, uint32_t root, uint64_t busy_ns);
+ * caller's to map pages. */
+bool window_open(struct window *w, uint32_t root, struct window_time time);
 
 /* Maps `n` pages of RAM, from linear page number `page` on, which lie at `host` one behind the other. False if they are
  * not RAM, or the host refuses. */

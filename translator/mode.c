@@ -26,13 +26,16 @@ static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
     return (uint64_t)cpu->seg[seg].access << (KEY_SEG + KEY_SEG_BITS * seg);
 }
 
-/* This thread's time but for what was spent on translating. */
-static uint64_t busy_ns(const struct translator *t)
+/* Busy: this thread's time but for what was spent on translating. */
+static struct window_time guest_time(const struct translator *t)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->count.translate_ns;
+    return (struct window_time){
+        .busy_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->count.translate_ns,
+        .idle_ns = t->cpu->idle_ns,
+    };
 }
 
 /* Do blocks use the view's window? Then it is this thread's. */
@@ -43,7 +46,7 @@ static bool is_windowed(const struct translator *t)
 
     if (!w || cpu->seg[DS].access != SEG_CLASS_FLAT || !cpu_code32(cpu))
         return false;
-    if (!window_is_open(w) && (!window_is_due(w) || !flat_open_window(&cpu->mmu, cpu->view, busy_ns(t))))
+    if (!window_is_open(w) && (!window_is_due(w) || !flat_open_window(&cpu->mmu, cpu->view, guest_time(t))))
         return false;
     faults_use_window(w);
     return true;

@@ -311,6 +311,8 @@ struct cpu {
     const struct cpu_engine *engine; /* NULL: everything is interpreted */
     uint64_t executed; /* guest instructions retired, counted per block */
 
+    uint64_t idle_ns;  /* spent in HLT, of the host's time */
+
     struct known_descriptors known;
 };
 

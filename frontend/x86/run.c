@@ -5,6 +5,8 @@
  * Between blocks cpu->insn points to `between`, whose offset is 0, so a fault raised there (fetch, interrupt delivery)
  * needs no special case.
  */
+#include <time.h>
+
 #include "frontend/x86/code.h"
 #include "frontend/x86/interp.h"
 #include "frontend/x86/trace.h"
@@ -120,6 +122,22 @@ static bool serve_events(struct cpu *cpu)
     return true;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void idle(struct cpu *cpu)
+{
+    const uint64_t since_ns = now_ns();
+
+    cpu->board->idle(cpu->board->opaque);
+    cpu->idle_ns += now_ns() - since_ns;
+}
+
 /* One pass with something needing attention: host events, interrupts, then one instruction or one block. False when
  * the loop must be left. */
 static bool attend(struct cpu *cpu)
@@ -131,7 +149,7 @@ static bool attend(struct cpu *cpu)
         return false;
     serviced = interrupts_service(cpu);
     if (cpu->halt != CPU_RUNNING) {
-        cpu->board->idle(cpu->board->opaque);
+        idle(cpu);
         return true;
     }
     if (serviced)
@@ -214,7 +232,7 @@ void cpu_step(struct cpu *cpu)
         advance_shadow(cpu);
         if (serve_events(cpu) && !interrupts_service(cpu)) {
             if (cpu->halt != CPU_RUNNING)
-                cpu->board->idle(cpu->board->opaque);
+                idle(cpu);
             else if (cpu->engine && !run_must_attend(cpu))
                 cpu->engine->run(cpu);
             else

@@ -14,9 +14,9 @@
 enum { LIN = 0x10000, NEXT = LIN + 0x1000, FILLS_MAX = 65536, RUNS_MAX = 16384 };
 
 struct windows {
-    struct fixture f; /* first: it is the state of the tests */
-    int probe[2];     /* a pipe, by which the kernel tells what can be read and written */
-    uint64_t busy_ns; /* the guest's time */
+    struct fixture f;        /* first: it is the state of the tests */
+    int probe[2];            /* a pipe, by which the kernel tells what can be read and written */
+    struct window_time time; /* the guest's */
     bool is_idle;
 };
 
@@ -111,8 +111,8 @@ static bool try_open(struct fixture *f, enum mmu_view view)
 
     if (!window)
         return false;
-    w->busy_ns += w->is_idle ? 0 : 10000000;
-    return window_is_open(window) || flat_open_window(&f->mmu, view, w->busy_ns);
+    w->time.busy_ns += w->is_idle ? 0 : 10000000;
+    return window_is_open(window) || flat_open_window(&f->mmu, view, w->time);
 }
 
 static void open_windows(struct fixture *f)
@@ -664,7 +664,8 @@ static void an_address_space_earns_for_itself(void **state)
         enter(f, LIN, MMU_USER, true);
         reload_cr3(f);
         for (unsigned i = 0; i < 3; i++) { /* 30 of 40 ms */
-            assert_false(window_open(window, others[n], w->busy_ns += 10000000));
+            w->time.busy_ns += 10000000;
+            assert_false(window_open(window, others[n], w->time));
             sleep_ms(10);
         }
         assert_int_equal(try_open(f, MMU_USER), n == 0);
@@ -683,36 +684,65 @@ static bool earn(struct fixture *f)
     return true;
 }
 
-static void what_was_earned_is_lost_in_time(void **state)
+/* 30 of 40 ms. */
+static void nearly_earn(struct fixture *f)
 {
-    struct fixture *f = *state;
-    const struct windows *w = (struct windows *)(void *)f;
-
     enter(f, LIN, MMU_USER, true);
     for (unsigned i = 0; i < 3; i++) {
-        assert_false(try_open(f, MMU_USER)); /* 10, 20, 30 ms */
+        assert_false(try_open(f, MMU_USER));
         sleep_ms(10);
     }
-    sleep_ms(300);
-    const uint64_t before_ns = w->busy_ns;
+}
+
+static void what_was_earned_is_lost_while_nothing_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct windows *w = (struct windows *)(void *)f;
+
+    nearly_earn(f);
+    w->time.idle_ns += 300000000;
+    const uint64_t before_ns = w->time.busy_ns;
     assert_true(earn(f));
-    assert_in_range(w->busy_ns - before_ns, 40000000, 1000000000);
+    assert_in_range(w->time.busy_ns - before_ns, 40000000, 1000000000);
+}
+
+static void so_it_is_while_another_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct windows *w = (struct windows *)(void *)f;
+
+    nearly_earn(f);
+    for (unsigned i = 0; i < 3; i++) { /* not enough for a window either */
+        w->time.busy_ns += 60000000;
+        assert_false(window_open(window_of(f, MMU_USER), f->mmu.paging.cr3 + 0x1000, w->time));
+    }
+    assert_false(try_open(f, MMU_USER));
+}
+
+/* A host that runs others meanwhile takes nothing from the guest. */
+static void nothing_is_lost_while_the_host_is_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+
+    nearly_earn(f);
+    sleep_ms(400);
+    assert_true(try_open(f, MMU_USER));
 }
 
 static void nothing_is_lost_while_the_window_is_open(void **state)
 {
     struct fixture *f = *state;
-    const struct windows *w = (struct windows *)(void *)f;
+    struct windows *w = (struct windows *)(void *)f;
 
     enter(f, LIN, MMU_USER, true);
     assert_true(earn(f));
-    sleep_ms(900);
+    w->time.idle_ns += 900000000;
     reload_cr3(f);
-    const uint64_t before_ns = w->busy_ns;
+    const uint64_t before_ns = w->time.busy_ns;
     assert_false(try_open(f, MMU_USER));
     sleep_ms(20);
     assert_true(try_open(f, MMU_USER));
-    assert_int_equal(w->busy_ns - before_ns, 20000000);
+    assert_int_equal(w->time.busy_ns - before_ns, 20000000);
 }
 
 static void the_clock_is_asked_once_a_tick(void **state)
@@ -837,7 +867,9 @@ int main(void)
         WINDOW_TEST(a_window_is_earned_by_time_without_a_flush, setup_earned),
         WINDOW_TEST(an_idle_program_earns_none, setup_earned),
         WINDOW_TEST(an_address_space_earns_for_itself, setup_earned),
-        WINDOW_TEST(what_was_earned_is_lost_in_time, setup_earned),
+        WINDOW_TEST(what_was_earned_is_lost_while_nothing_runs, setup_earned),
+        WINDOW_TEST(so_it_is_while_another_runs, setup_earned),
+        WINDOW_TEST(nothing_is_lost_while_the_host_is_elsewhere, setup_earned),
         WINDOW_TEST(nothing_is_lost_while_the_window_is_open, setup_earned),
         WINDOW_TEST(the_clock_is_asked_once_a_tick, setup_earned),
         WINDOW_TEST(flushes_keep_a_window_from_being_earned, setup_earned),
