@@ -15,8 +15,7 @@
 #include "translator/internal.h"
 #include "translator/lens.h"
 
-#define CODE_GRANULE 64u
-#define BLOCK_ROOM   (64u << 10) /* no block's host code is longer */
+#define BLOCK_ROOM (64u << 10) /* no block's host code is longer */
 
 static uint32_t block_hash(phys_addr address, uint32_t mode, uint32_t eip)
 {
@@ -67,7 +66,7 @@ bool block_page_has_code(struct translator *t, phys_addr page)
 {
     const struct translated_page *p = page_find(t, page);
 
-    return p && p->blocks;
+    return p && p->n_alive;
 }
 
 /* ---- links ---- */
@@ -168,6 +167,11 @@ static void give_insns(struct translator *t, struct block *block)
     t->free_insns[block->n_insns] = free_insns;
 }
 
+static void leave_page(const struct translator *t, phys_addr page)
+{
+    page_find(t, page)->n_alive--;
+}
+
 static void block_kill(struct translator *t, struct block *block)
 {
     struct block **at = &t->bucket[block_hash(block->address, block->mode, block->eip)];
@@ -177,15 +181,13 @@ static void block_kill(struct translator *t, struct block *block)
     if (*at)
         *at = block->next_in_bucket;
     block->alive = false;
+    leave_page(t, block->address & PHYS_PAGE_MASK);
+    if (block->second_page != NO_PAGE)
+        leave_page(t, block->second_page);
     give_insns(t, block);
     unlink_incoming(t, block);
     if (block->landing)
         x64_retire(block->landing);
-}
-
-static uint64_t granules(unsigned first, unsigned last)
-{
-    return (~0ull << first / CODE_GRANULE) & (~0ull >> (63 - last / CODE_GRANULE));
 }
 
 /* First and last byte of the block that lie in the page. */
@@ -193,44 +195,90 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
 {
     const unsigned start = (unsigned)(block->address & 0xfff), end = start + block->span_bytes - 1;
 
+    if (block->second_page == (block->address & PHYS_PAGE_MASK)) { /* mapped behind itself: both its ends */
+        *first = 0;
+        *last = PHYS_PAGE_SIZE - 1;
+        return;
+    }
     *first = page == (block->address & PHYS_PAGE_MASK) ? start : 0;
     *last = end < PHYS_PAGE_SIZE ? end : *first ? PHYS_PAGE_SIZE - 1 : end - PHYS_PAGE_SIZE;
 }
 
-/* ---- what is worth a translation ---- */
+/* ---- what is worth a translation ----
+ *
+ * Code that nobody has written is translated at once. What a store hits is judged by what became of it until then: a
+ * translation that was written again too soon to have paid, or code that was written before it was worth one, raises
+ * the doubt in the next; one that lived long enough lowers it. With the most doubt the interpreter runs the code for
+ * about as long as it takes to translate it, so that no more than twice the best is lost; a store begins the count
+ * anew.
+ *
+ * A translation's life ends with the first store into its page's code since the last translation there: what writes a
+ * whole function over takes long to come to its end.
+ */
 
-#define KILLS_MAX       6u /* the threshold doubles with each */
-#define PLAIN_FACTOR    32u
-#define KILLS_PER_DECAY 4096u
+#define DOUBT_MAX        3u
+#define DOUBT_SHIFT      2u /* the threshold grows by that with each doubt but the first */
+#define LIFE_FACTOR      8u /* a translation pays if it lives for its price divided by that */
+#define PLAIN_FACTOR     32u
+#define STORES_PER_DECAY 4096u
+
+/* Cycles of a clock that is cheap to read. */
+static uint64_t now_cycles(void)
+{
+    return __builtin_ia32_rdtsc();
+}
 
 static struct heat *heat_at(struct translator *t, phys_addr address)
 {
     return &t->heat[(address ^ address >> 16) % HEAT_ENTRIES];
 }
 
-static void note_kill(struct translator *t, phys_addr address)
+static void doubt(struct heat *heat)
+{
+    heat->runs = 0;
+    if (heat->doubt < DOUBT_MAX)
+        heat->doubt++;
+}
+
+void block_cold_code_written(struct translator *t, phys_addr address)
 {
     struct heat *heat = heat_at(t, address);
 
+    if (heat->runs) /* else it is the shadow of a translation that was hit as well */
+        doubt(heat);
+}
+
+/* How often the interpreter runs the code first. */
+static unsigned runs_wanted(const struct translator *t, const struct heat *heat)
+{
+    return heat->doubt ? t->options.killed_threshold << DOUBT_SHIFT * (heat->doubt - 1) : t->options.threshold;
+}
+
+/* A store has hit the block, which was in use until `end`. */
+static void judge(struct translator *t, const struct block *block, uint64_t end)
+{
+    struct heat *heat = heat_at(t, block->address);
+    const bool lived = (end - block->born) * LIFE_FACTOR >= block->cost;
+
     /* Memory that holds other code by now is forgotten in time. */
-    if (++t->count.killed % KILLS_PER_DECAY == 0)
+    if (++t->count.killed % STORES_PER_DECAY == 0)
         for (uint32_t i = 0; i < HEAT_ENTRIES; i++)
-            t->heat[i].kills /= 2;
+            t->heat[i].doubt /= 2;
+    if (!lived && (heat->doubt < DOUBT_MAX || heat->runs < runs_wanted(t, heat))) {
+        doubt(heat);
+        return;
+    }
     heat->runs = 0;
-    if (heat->kills < KILLS_MAX)
-        heat->kills++;
+    if (heat->doubt)
+        heat->doubt--;
 }
 
 static bool is_cold(struct translator *t, phys_addr address, bool plain)
 {
     /* A block without groups is wanted for the stack's position, say, which is another in the next process. */
     struct heat *heat = heat_at(t, plain ? ~address : address);
-    unsigned wanted = t->options.threshold;
+    const unsigned wanted = plain ? t->options.killed_threshold * PLAIN_FACTOR : runs_wanted(t, heat);
 
-    if (plain)
-        wanted = t->options.killed_threshold * PLAIN_FACTOR;
-    else if (heat->kills)
-        wanted = t->options.killed_threshold << heat->kills;
     if (heat->runs >= wanted)
         return false;
     heat->runs++;
@@ -246,30 +294,30 @@ bool block_is_cold(struct translator *t, phys_addr address)
 bool block_code_written(struct translator *t, phys_addr page_address, unsigned first, unsigned last)
 {
     struct translated_page *page = page_find(t, page_address);
-    const uint64_t hit = granules(first, last);
 
-    if (!page || !page->blocks)
+    if (!page || !page->n_alive)
         return false;
-    if (!(page->mask & hit))
+    if (!code_bytes_take(&page->code, first, last))
         return true;
-    page->mask = 0;
-    for (struct block_ref **at = &page->blocks; *at;) {
-        struct block *block = (*at)->block;
-        unsigned start, stop;
+    if (!page->hit_at)
+        page->hit_at = now_cycles();
+    for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
+        for (struct block_ref **at = &page->beginning[line]; *at;) {
+            struct block *block = (*at)->block;
+            unsigned start, stop;
 
-        bytes_in_page(block, page_address, &start, &stop);
-        if (!block->alive || (start <= last && stop >= first)) {
+            bytes_in_page(block, page_address, &start, &stop);
+            if (block->alive && (start > last || stop < first)) {
+                at = &(*at)->next;
+                continue;
+            }
             *at = (*at)->next;
             if (block->alive) {
                 block_kill(t, block);
-                note_kill(t, block->address);
+                judge(t, block, page->hit_at);
             }
-        } else {
-            page->mask |= granules(start, stop);
-            at = &(*at)->next;
         }
-    }
-    return page->blocks;
+    return page->n_alive;
 }
 
 void block_flush_all(struct translator *t)
@@ -278,7 +326,7 @@ void block_flush_all(struct translator *t)
         t->block[i]->alive = false;
     for (unsigned i = 0; i < PAGE_BUCKETS; i++)
         for (struct translated_page *page = t->page_bucket[i]; page; page = page->next_in_bucket)
-            if (page->blocks && !code_page_has_blocks(t->cpu, page->page)) {
+            if (page->n_alive && !code_page_has_blocks(t->cpu, page->page)) {
                 phys_watch(t->cpu->phys, page->page, false);
                 mmu_rewatch(&t->cpu->mmu, page->page);
             }
@@ -311,7 +359,8 @@ void block_adapt(struct translator *t, struct block *block, unsigned insn, enum 
 
 void block_retranslate(struct translator *t, struct block *block)
 {
-    block_kill(t, block);
+    if (block->alive) /* it may have been written while it ran */
+        block_kill(t, block);
 }
 
 bool block_served(struct translator *t, struct block *block, unsigned insn, bool served)
@@ -421,14 +470,16 @@ static void add_to_page(struct translator *t, struct block *block, phys_addr add
         *page = (struct translated_page){.page = address, .next_in_bucket = *pages};
         *pages = page;
     }
-    if (!page->blocks && !phys_is_watched(t->cpu->phys, address)) {
+    if (!phys_is_watched(t->cpu->phys, address)) {
         phys_watch(t->cpu->phys, address, true);
         mmu_rewatch(&t->cpu->mmu, address);
     }
-    *ref = (struct block_ref){block, page->blocks};
-    page->blocks = ref;
     bytes_in_page(block, address, &first, &last);
-    page->mask |= granules(first, last);
+    *ref = (struct block_ref){block, page->beginning[first / CODE_LINE_BYTES]};
+    page->beginning[first / CODE_LINE_BYTES] = ref;
+    page->n_alive++;
+    page->hit_at = 0;
+    code_bytes_add(&page->code, first, last);
 }
 
 static struct block *translate(struct translator *t, const struct code_place *place, const uint8_t *bytes, size_t avail,
@@ -436,7 +487,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
 {
     /* Reading the clock costs as much as an instruction: every sixteenth block stands for the others. */
     const bool is_timed = t->count.blocks % 16 == 0;
-    const uint64_t start_ns = is_timed ? now_ns() : 0;
+    const uint64_t start_ns = is_timed ? now_ns() : 0, start = now_cycles();
     const uint32_t mode = t->current_mode;
     const struct x86_mode *m = &t->mode[mode].mode;
     const bool flat_code = is_flat_code(m), crosses = place->second_page != NO_PAGE;
@@ -491,6 +542,8 @@ static struct block *translate(struct translator *t, const struct code_place *pl
     t->count.blocks++;
     t->count.insns += block->n_insns;
     t->count.guest_bytes += span;
+    block->born = now_cycles();
+    block->cost = block->born - start;
     if (is_timed)
         t->count.translate_ns += 16 * (now_ns() - start_ns);
     if (log_is_on(LENS_CATEGORIES))

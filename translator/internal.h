@@ -3,6 +3,7 @@
 #define TRANSLATOR_INTERNAL_H
 
 #include "backend/x86_64/x64.h"
+#include "frontend/x86/code_bytes.h"
 #include "frontend/x86/insn.h"
 #include "frontend/x86/lower.h"
 #include "softmmu/flat.h"
@@ -52,6 +53,8 @@ struct block {
     uint16_t *offset;    /* n_insns + 1 offsets in the guest's page */
     struct insn *insn;
     struct ir_op *op; /* -accel ir */
+    uint64_t born;    /* by the host's clock (block.c), in cycles, and how long it took to make */
+    uint64_t cost;
     struct block *next_in_bucket;
 };
 
@@ -62,8 +65,10 @@ struct block_ref {
 
 struct translated_page {
     phys_addr page;
-    struct block_ref *blocks;
-    uint64_t mask; /* bit n: some block has bytes in [64 n, 64 n + 64); never too small */
+    uint32_t n_alive; /* of its blocks */
+    uint64_t hit_at;  /* when the first store hit one since the last translation; 0: none has */
+    struct code_bytes code;
+    struct block_ref *beginning[CODE_LINES]; /* blocks by the line that their first byte of this page is in */
     struct translated_page *next_in_bucket;
 };
 
@@ -142,10 +147,10 @@ struct translator {
      * collision costs a little speed. In bits 3 to 7 how often in a row pages did not serve it. */
     uint8_t adapted[ADAPTED_ENTRIES];
     uint8_t new_adapted[IR_MAX_INSNS]; /* of the block being translated */
-    /* By a hash of a block's physical address: how often it was interpreted for want of a translation, and how often
-     * stores have killed one. */
+    /* By a hash of a block's physical address: how often it was interpreted for want of a translation since a store
+     * hit it, and how much speaks against one, 0 to DOUBT_MAX (block.c). */
     struct heat {
-        uint16_t runs, kills;
+        uint16_t runs, doubt;
     } heat[HEAT_ENTRIES];
     bool interpret_next; /* the code at EIP, though it may have a translation */
     bool is_cold;        /* block_at_eip found nothing because the code is cold */
@@ -217,6 +222,8 @@ bool block_exists(struct translator *t, phys_addr address);
 bool block_has_settled(const struct translator *t, phys_addr address);
 /* Counts a run of code at the physical address that has no translation. True while it should be interpreted. */
 bool block_is_cold(struct translator *t, phys_addr address);
+/* A store has hit code at the physical address that was interpreted. */
+void block_cold_code_written(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);

@@ -509,6 +509,11 @@ static bool code_was_written(struct cpu *cpu, phys_addr page, unsigned first, un
     return block_code_written(cpu->translator, page, first, last);
 }
 
+static void cold_code_was_written(struct cpu *cpu, phys_addr address)
+{
+    block_cold_code_written(cpu->translator, address);
+}
+
 static bool has_code(struct cpu *cpu, phys_addr page)
 {
     return block_page_has_code(cpu->translator, page);
@@ -519,9 +524,11 @@ static void empty(struct cpu *cpu)
     block_flush_all(cpu->translator);
 }
 
-static const struct cpu_engine engine_jit = {run_translated, settle, code_was_written, has_code, empty};
-static const struct cpu_engine engine_lockstep = {lockstep_run, settle, code_was_written, has_code, empty};
-static const struct cpu_engine engine_ir = {run_ir, settle, code_was_written, has_code, empty};
+static const struct cpu_engine engine_jit = {run_translated,        settle,   code_was_written,
+                                             cold_code_was_written, has_code, empty};
+static const struct cpu_engine engine_lockstep = {lockstep_run,          settle,   code_was_written,
+                                                  cold_code_was_written, has_code, empty};
+static const struct cpu_engine engine_ir = {run_ir, settle, code_was_written, cold_code_was_written, has_code, empty};
 
 const char *translator_missing_feature(void)
 {

@@ -21,8 +21,8 @@ struct translator_options {
     bool lockstep;        /* every block is run by the interpreter too, and compared (lockstep.c) */
     bool count;           /* translated code counts the guest instructions it runs (`info jit`) */
     unsigned block_insns; /* guest instructions in a block, at most; 0: the default */
-    /* How often the interpreter runs code before it is worth a translation: any code; code that a store has killed, a
-     * number that doubles with each kill. 0: it is translated at once. */
+    /* How often the interpreter runs code before it is worth a translation: any code; code that a store has killed
+     * and whose last translation did not pay, a number that grows while none does. 0: it is translated at once. */
     unsigned threshold, killed_threshold;
     enum window_policy windows; /* for ACCEL_JIT */
 };

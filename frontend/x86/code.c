@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "frontend/x86/annotate.h"
+#include "frontend/x86/code_bytes.h"
 #include "frontend/x86/cpuid.h"
 #include "frontend/x86/interp.h"
 #include "hw/core/log.h"
@@ -13,13 +14,13 @@
 #define CODE_POOL_BYTES   (4u << 20)
 #define CODE_BUCKETS      8192u
 #define CODE_PAGE_BUCKETS 1024u
-#define CODE_GRANULE      64u /* bytes of a page per bit of its code mask */
 #define INSN_MAX_BYTES    15u
 
 struct code_page {
     phys_addr page;
-    uint64_t mask; /* bit n: some block has bytes in granule n; may be too large, never too small */
-    struct code_block *blocks;
+    uint32_t n_blocks;
+    struct code_bytes code;
+    struct code_block *beginning[CODE_LINES]; /* blocks by the line that they begin in */
     struct code_page *next_in_bucket;
 };
 
@@ -81,7 +82,30 @@ bool code_page_has_blocks(struct cpu *cpu, phys_addr page)
 {
     const struct code_page *p = page_find(cpu->code->pool, page & PHYS_PAGE_MASK);
 
-    return p && p->blocks;
+    return p && p->n_blocks;
+}
+
+/* Kills the page's blocks that have one of the bytes first..last. */
+static void kill_blocks(struct cpu *cpu, struct code_page *page, unsigned first, unsigned last)
+{
+    for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
+        for (struct code_block **link = &page->beginning[line]; *link;) {
+            struct code_block *block = *link;
+            const unsigned start = (unsigned)(block->address & ~PHYS_PAGE_MASK);
+            const bool was_dead = block->span_bytes == CODE_SPAN_DEAD;
+
+            if (!was_dead && (start > last || start + block->span_bytes <= first)) {
+                link = &block->next_in_page;
+                continue;
+            }
+            *link = block->next_in_page;
+            page->n_blocks--;
+            if (was_dead)
+                continue;
+            block_kill(cpu, block);
+            if (cpu->engine)
+                cpu->engine->cold_code_written(cpu, block->address);
+        }
 }
 
 /* phys reports a store of any writer into a page that holds blocks. */
@@ -94,33 +118,11 @@ static void code_written(void *opaque, phys_addr address, unsigned len_bytes)
         struct code_page *page = page_find(cpu->code->pool, at);
         unsigned first = address > at ? (unsigned)(address - at) : 0;
         unsigned last = end - at < PHYS_PAGE_SIZE ? (unsigned)(end - at) - 1 : PHYS_PAGE_SIZE - 1;
-        uint64_t hit;
         bool is_engines = cpu->engine && cpu->engine->code_written(cpu, at, first, last);
 
-        if (!page || !page->blocks) {
-            if (!is_engines)
-                page_watch(cpu, at, false);
-            continue;
-        }
-        hit = (~0ull << first / CODE_GRANULE) & (~0ull >> (63 - last / CODE_GRANULE));
-        if (!(page->mask & hit))
-            continue;
-        page->mask = 0;
-        for (struct code_block **link = &page->blocks; *link;) {
-            struct code_block *block = *link;
-            unsigned start = (unsigned)(block->address - at), stop = start + (unsigned)block->span_bytes - 1;
-
-            if (block->span_bytes == CODE_SPAN_DEAD) {
-                *link = block->next_in_page;
-            } else if (start <= last && stop >= first) {
-                *link = block->next_in_page;
-                block_kill(cpu, block);
-            } else {
-                page->mask |= (~0ull << start / CODE_GRANULE) & (~0ull >> (63 - stop / CODE_GRANULE));
-                link = &block->next_in_page;
-            }
-        }
-        if (!page->blocks && !is_engines)
+        if (page && page->n_blocks && code_bytes_take(&page->code, first, last))
+            kill_blocks(cpu, page, first, last);
+        if ((!page || !page->n_blocks) && !is_engines)
             page_watch(cpu, at, false);
     }
 }
@@ -163,7 +165,7 @@ void code_empty(struct cpu *cpu)
 
     for (unsigned i = 0; i < CODE_PAGE_BUCKETS; i++)
         for (struct code_page *page = pool->page_bucket[i]; page; page = page->next_in_bucket)
-            if (page->blocks && !(cpu->engine && cpu->engine->has_code(cpu, page->page)))
+            if (page->n_blocks && !(cpu->engine && cpu->engine->has_code(cpu, page->page)))
                 page_watch(cpu, page->page, false);
     memset(pool->bucket, 0, sizeof pool->bucket);
     memset(pool->page_bucket, 0, sizeof pool->page_bucket);
@@ -238,12 +240,14 @@ static struct code_block *block_build(struct cpu *cpu, phys_addr address, const 
         *page = (struct code_page){.page = address & PHYS_PAGE_MASK, .next_in_bucket = *pages};
         *pages = page;
     }
-    if (!page->blocks)
+    if (!phys_is_watched(cpu->phys, page->page))
         page_watch(cpu, page->page, true);
-    block->next_in_page = page->blocks;
-    page->blocks = block;
-    unsigned start = (unsigned)(address & 0xfff), stop = start + offset - 1;
-    page->mask |= (~0ull << start / CODE_GRANULE) & (~0ull >> (63 - stop / CODE_GRANULE));
+    unsigned start = (unsigned)(address & ~PHYS_PAGE_MASK);
+    struct code_block **beginning = &page->beginning[start / CODE_LINE_BYTES];
+    block->next_in_page = *beginning;
+    *beginning = block;
+    page->n_blocks++;
+    code_bytes_add(&page->code, start, start + offset - 1);
     cpu->code->built++;
     return block;
 }

@@ -173,6 +173,8 @@ struct cpu_engine {
     void (*settle)(struct cpu *cpu);
     /* Bytes first..last of the physical page `page` were written. True if the engine still has code of that page. */
     bool (*code_written)(struct cpu *cpu, phys_addr page, unsigned first, unsigned last);
+    /* A store has hit the interpreter's block at the physical address. */
+    void (*cold_code_written)(struct cpu *cpu, phys_addr address);
     /* Has it code of that physical page? */
     bool (*has_code)(struct cpu *cpu, phys_addr page);
     /* Forget everything: memory was mapped anew. */
