@@ -37,7 +37,8 @@ poweroff | reset)
     expect "$said"
     ;;
 reboot)
-    "$@" </dev/null >"$work/serial" 2>&1 &
+    : >"$work/serial" # it is looked at before the guest may have begun
+    "$@" </dev/null >>"$work/serial" 2>&1 &
     boot=$!
     seconds=0
     while [ "$(grep -c 'morph86: leaving' "$work/serial")" -lt 2 ] && [ $seconds -lt 230 ] && kill -0 $boot 2>/dev/null; do
