@@ -5,7 +5,7 @@
 # program of the bench, one unit each; a file is an image of tests/guest. ACCEL: jit,lockstep=on (or ir): no mismatch; jit,count=on: at least 99.9 % of the guest's
 # instructions ran from the code cache, and which rows of the ISA table left it is printed.
 # MORPH86_SOFTMMU: how guest code reaches memory, if not as by default; MORPH86_BENCH: the bench's folder, if not build/bench;
-# MORPH86_PROGRAMS: names of the programs to run instead of all.
+# MORPH86_PROGRAMS: names of the programs to run instead of all; MORPH86_LIMIT: seconds the machine may take (3,500).
 set -eu
 morph86=$(realpath "$1")
 guest=$2
@@ -17,7 +17,7 @@ append="console=ttyS0 quiet panic=-1 nokaslr"
 
 session() {
     native_session expected
-    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
+    timeout "${MORPH86_LIMIT:-3500}" "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
         -kernel "$guests/vmlinuz-$guest" \
         -initrd "$guests/initrd.gz" -append "$append morph86.session" </dev/null >serial 2>info || fail "morph86 ended with status $?: $(cat info)"
     same_session expected
@@ -36,7 +36,7 @@ programs() {
     folder=${MORPH86_BENCH:-$top/build/bench}
     [ -e "$folder/bench.initrd" ] || fail "the bench is not built; run tests/bench/bench --quick"
     mkfifo commands
-    timeout 3500 "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
+    timeout "${MORPH86_LIMIT:-3500}" "$morph86" -m 256 -nographic -no-reboot -nic none -accel "$accel" ${MORPH86_SOFTMMU:+-softmmu "$MORPH86_SOFTMMU"} \
         -kernel "$guests/vmlinuz-686" \
         -initrd "$folder/bench.initrd" -append "$append" <commands >serial 2>info &
     machine=$!
