@@ -408,6 +408,7 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .site = t->new_site,
         .link = t->new_link,
         .insn_host = t->insn_host,
+        .stack = t->stack,
         .insn = t->scan,
         .adapted = t->new_adapted,
         .plain = block->plain,
@@ -444,6 +445,11 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     t->cold_at = job.cold;
     block->insn_host = arena_take(t, (block->n_insns + 1) * sizeof *block->insn_host);
     memcpy(block->insn_host, t->insn_host, (block->n_insns + 1) * sizeof *block->insn_host);
+    for (unsigned i = 0; i <= block->n_insns && !block->stack; i++)
+        if (t->stack[i].plus || t->stack[i].flags) {
+            block->stack = arena_take(t, (block->n_insns + 1) * sizeof *block->stack);
+            memcpy(block->stack, t->stack, (block->n_insns + 1) * sizeof *block->stack);
+        }
     t->code_at = (uint8_t *)(((uintptr_t)end + 15) & ~(uintptr_t)15);
     t->count.host_bytes += block->code_bytes + block->cold_bytes;
     return true;

@@ -40,17 +40,18 @@ struct block {
     bool code16;
     bool plain; /* its accesses form no groups; for what a page does not serve */
     uint32_t n_insns, n_ops;
-    uint32_t number;   /* index into translator.block */
-    uint32_t incoming; /* links that lead here: head of a list through link_next */
-    uint8_t *code;     /* writable address; NULL: IR only */
-    uint8_t *landing;  /* for computed jumps (backend/x86_64/x64.h); NULL: none */
+    uint32_t number;            /* index into translator.block */
+    uint32_t incoming;          /* links that lead here: head of a list through link_next */
+    uint8_t *code;              /* writable address; NULL: IR only */
+    uint8_t *landing;           /* for computed jumps (backend/x86_64/x64.h); NULL: none */
     struct block *next_landing; /* whose is tried where this one fails; NULL: C code looks */
     uint32_t code_bytes;
     uint8_t *cold; /* the rest of it */
     uint32_t cold_bytes;
     uint32_t first_site, n_sites;
-    uint32_t *insn_host; /* n_insns + 1 offsets into code */
-    uint16_t *offset;    /* n_insns + 1 offsets in the guest's page */
+    uint32_t *insn_host;     /* n_insns + 1 offsets into code */
+    struct x64_stack *stack; /* n_insns + 1; NULL: nothing is outstanding anywhere */
+    uint16_t *offset;        /* n_insns + 1 offsets in the guest's page */
     struct insn *insn;
     struct ir_op *op; /* -accel ir */
     uint64_t born;    /* by the host's clock (block.c), in cycles, and how long it took to make */
@@ -141,6 +142,7 @@ struct translator {
     struct ir_block ir; /* scratch of the block being translated */
     struct insn scan[IR_MAX_INSNS];
     uint32_t insn_host[IR_MAX_INSNS + 1];
+    struct x64_stack stack[IR_MAX_INSNS + 1];
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];
     /* By a hash of the instruction's physical address: what blocks are to expect of its accesses, enum x64_adapt. A

@@ -218,6 +218,8 @@ static void stand_before(struct cpu *cpu, const struct block *block, const struc
     const bool has_data = site->x87_data && !(site->x87_of_turn & X64_X87_DATA & ~known);
 
     x64_flags_in(cpu);
+    if (block->stack)
+        x64_settle_stack(cpu, &block->stack[site->insn], block->insn);
     if (site->x87_insn && !(site->x87_of_turn & X64_X87_LAST & ~known))
         x64_note_x87(cpu, &block->insn[site->x87_insn - 1], block->offset[site->x87_insn - 1],
                      has_data ? &block->insn[site->x87_data - 1] : NULL, site->x87_moved);
@@ -235,6 +237,8 @@ static const void *go_on_elsewhere(struct translator *t, const struct block *blo
 
 static const void *at_insn(const struct translator *t, const struct block *block, unsigned insn)
 {
+    if (block->stack)
+        t->cpu->gpr[ESP] -= (uint32_t)block->stack[insn].plus;
     return code_memory_exec(&t->memory, block->code + block->insn_host[insn]);
 }
 

@@ -59,10 +59,12 @@ static void emit_ea(struct select *s, const struct ir_op *op, unsigned width, un
         emit_mov_imm32(&s->e, to, op->imm);
         return;
     }
-    emit_lea(
-        &s->e, width, to,
-        (struct rm){
-            .is_mem = 1, .reg = (uint8_t)base, .index = (uint8_t)index, .scale = op->scale, .disp = (int32_t)op->imm});
+    emit_lea(&s->e, width, to,
+             (struct rm){.is_mem = 1,
+                         .reg = (uint8_t)base,
+                         .index = (uint8_t)index,
+                         .scale = op->scale,
+                         .disp = (int32_t)(op->imm + select_plus(s, op->base))});
 }
 
 void select_offset(struct select *s, const struct ir_op *op, unsigned to)
@@ -568,7 +570,8 @@ static bool select_op(struct select *s, const struct ir_op *op)
 
     switch (op->opcode) {
     case IR_MOV:
-        two_operands(s, 0x88, 0, op);
+        if (!select_target(s, op))
+            two_operands(s, 0x88, 0, op);
         break;
     case IR_MOVZX:
         select_extend(s, op, false);
@@ -857,6 +860,8 @@ uint8_t *x64_select(struct x64_job *job)
     job->n_sites = job->n_links = 0;
     if (job->second_page)
         select_page_check(&s);
+    if (job->stack)
+        memset(job->stack, 0, (ir->n_insns + 1) * sizeof *job->stack);
     job->insn_host[0] = (uint32_t)(s.e.at - job->code);
     if (s.survey.loops)
         select_before_loop(&s);
@@ -871,6 +876,10 @@ uint8_t *x64_select(struct x64_job *job)
         while (insn < op->insn) {
             if (++insn < ir->n_insns && s.survey.jumps_from[insn])
                 select_meet(&s, insn);
+            if (insn == op->insn)
+                select_begin_esp(&s, i);
+            if (job->stack)
+                job->stack[insn] = select_stack(&s);
             job->insn_host[insn] = (uint32_t)(s.e.at - job->code);
             if (job->counts && insn < ir->n_insns)
                 select_count(&s);
@@ -881,8 +890,9 @@ uint8_t *x64_select(struct x64_job *job)
         /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
         if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
             select_unit_prepare(&s, &ir->op[i + 1]);
-        if (!select_op(&s, op))
+        if (!select_esp(&s, op) && !select_op(&s, op))
             return NULL;
+        select_end_esp(&s, op);
     }
     while (insn < ir->n_insns)
         job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);

@@ -15,6 +15,13 @@ struct x87_notes {
     uint32_t moved;           /* to be added to what its registers make by now */
 };
 
+/* Changes of ESP that are outstanding. */
+struct stack_notes {
+    int32_t plus;              /* the guest's ESP is its host register plus this */
+    const struct ir_op *flags; /* the ADD or SUB of ESP that the guest's flags come from; NULL: the host has them */
+    int32_t moved;             /* what has been added to ESP since */
+};
+
 /* Out-of-line code that a JRCXZ leads to. */
 struct island {
     uint8_t *field; /* displacement of the JRCXZ, later of the jump that it leads to */
@@ -29,8 +36,9 @@ struct island {
     uint8_t stop_reg;
     uint32_t target;
     const uint8_t *load, *resume;
-    struct x87_notes x87; /* BRANCH: what is outstanding */
-    uint8_t span;         /* GROUP: from that address to the group's end, in bytes */
+    struct x87_notes x87;     /* BRANCH: what is outstanding */
+    uint8_t span;             /* GROUP: from that address to the group's end, in bytes */
+    struct stack_notes stack; /* GROUP: what is outstanding */
 };
 
 struct select {
@@ -56,7 +64,9 @@ struct select {
     } side[IR_MAX_INSNS];
     unsigned n_side;
     unsigned n_inner;
+    struct stack_notes stack;
     uint8_t *loop_at;             /* where a block that loops goes on */
+    bool has_target;              /* EDX is EIP of the computed jump that ends the block */
     bool backward;                /* DF is set */
     bool goes_on;                 /* the block may go on behind its last instruction, a CALLOUT_END */
     uint16_t led[SURVEY_GROUPS];  /* the group's host address has been found by that operation, plus 1; 0: not */
@@ -107,6 +117,8 @@ void select_page_check(struct select *s);
 /* Ways out of the block (select_exit.c): its last operation, and the stubs of its links. */
 void select_exit(struct select *s, const struct ir_op *op);
 void select_stubs(struct select *s);
+/* If the MOV only brings a computed jump's target it is brought to where the jump wants it: true. */
+bool select_target(struct select *s, const struct ir_op *mov);
 struct x64_link *select_new_link(struct select *s);
 /* An instruction that jumps of the block lead to begins. */
 void select_meet(struct select *s, unsigned insn);
@@ -119,6 +131,19 @@ void select_note_x87(struct select *s);
 /* At the end of a loop: may its notes stay outstanding? Then the sites at its beginning are to know, in the end. */
 bool select_x87_carries(const struct select *s);
 void select_x87_sites(struct select *s);
+/* ESP (select_stack.c). What an address with that base is to count in. */
+uint32_t select_plus(const struct select *s, unsigned base);
+/* Before the guest instruction whose first operation is ir->op[first]. */
+void select_begin_esp(struct select *s, uint32_t first);
+/* Before an operation; true if it is done. Behind it. */
+bool select_esp(struct select *s, const struct ir_op *op);
+void select_end_esp(struct select *s, const struct ir_op *op);
+/* The register gets what is outstanding. */
+void select_settle_esp(struct select *s);
+/* Code that brings register and flags up to date where `stack` is outstanding. Spoils RCX. */
+void select_emit_stack(struct emit *e, const struct stack_notes *stack);
+/* For C code. */
+struct x64_stack select_stack(const struct select *s);
 /* Sensitive instructions on the virtual processor's state (select_sys.c). */
 void select_selector(struct select *s, const struct ir_op *op);
 void select_seg_real(struct select *s, const struct ir_op *op);

@@ -229,13 +229,29 @@ void select_page_check(struct select *s)
     emit_patch8(hit, e->at);
 }
 
+bool select_target(struct select *s, const struct ir_op *mov)
+{
+    const struct ir_op *next = mov + 1;
+
+    if (mov->dst != IR_T0 || mov->src != IR_MEM || mov->width != 4 || s->x87.last) /* noting that uses EDX */
+        return false;
+    while (next->opcode == IR_LEA && next->dst == IR_ESP) /* RET's, between the two */
+        next++;
+    if (next->opcode != IR_JMPR || next->src != IR_T0 || next->width != 4)
+        return false;
+    emit_mov_load(&s->e, 4, RDX, s->map);
+    s->has_target = true;
+    return true;
+}
+
 /* On at the EIP in `src`, through the jump table. That is a poll too: when something wants the run loop, the table is
  * exchanged for one that has nothing. */
 static void exit_to_register(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
-    emit_movzx(e, RDX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
+    if (!s->has_target)
+        emit_movzx(e, RDX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
     if (limit_may_end_chain(s->job->mode)) {
         emit_jmp_to(e, s->job->entry->lookup);
         select_islands(s);
@@ -290,6 +306,7 @@ static void jump_within(struct select *s, const struct ir_op *op)
 void select_meet(struct select *s, unsigned insn)
 {
     select_note_x87(s); /* the other ways have nothing outstanding */
+    select_settle_esp(s);
     for (unsigned i = 0; i < s->n_inner; i++) {
         const struct inner_jump *jump = &s->inner[i];
 

@@ -83,6 +83,7 @@ static void emit_group_island(struct select *s, const struct island *island)
     fits = emit_jump_if_negative(e);
     if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
         select_count_up(e, -1);
+    select_emit_stack(e, &island->stack);
     *link = (struct x64_link){.field = emit_jmp32(e),
                               .target = s->job->ir->offset[island->site.insn],
                               .block = s->job->block,
@@ -231,7 +232,9 @@ void select_within_reach(struct select *s, const struct ir_op *op)
     const unsigned notes = !s->x87.last ? 0 : notes_all ? 44 : s->x87.data ? 24 : 0;
     uint8_t *over;
 
-    if (!s->n_islands || (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes < 116)
+    if (!s->n_islands ||
+        (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes + (s->stack.plus ? 14 : 0) <
+            116)
         return;
     over = emit_jmp8(&s->e);
     select_islands(s);

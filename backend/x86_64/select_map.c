@@ -68,7 +68,8 @@ static void map_alone(struct select *s, const struct ir_op *op)
         s->map = RM_SIB(PLAN_ADDRESS, PLAN_ADDEND, 0, 0);
         return;
     }
-    if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE) {
+    if (class == SEG_CLASS_FLAT && !op->addr16 && op->imm == 0 && op->base != IR_NONE && op->index == IR_NONE &&
+        !select_plus(s, op->base)) {
         address = plan_reg[op->base];
         if (op->base <= IR_EDI)
             site.address = op->base;
@@ -115,17 +116,18 @@ static void find_group(struct select *s, const struct ir_op *lowest, unsigned gr
     struct emit *e = &s->e;
     const struct access_group *g = &s->survey.group[group];
     const unsigned place = place_register(g);
+    const uint32_t disp = lowest->imm + select_plus(s, lowest->base);
     unsigned address = PLAN_ADDRESS;
 
     site.kind = X64_SITE_GROUP;
     site.leader = g->leader;
     site.writes_later = g->writes;
     site.address = GPR_NONE;
-    if (lowest->base <= IR_EDI && lowest->index == IR_NONE && lowest->imm < SURVEY_SPAN &&
-        lowest->imm + (g->high - g->low) <= SURVEY_SPAN) {
+    if (lowest->base <= IR_EDI && lowest->index == IR_NONE && disp < SURVEY_SPAN &&
+        disp + (g->high - g->low) <= SURVEY_SPAN) {
         address = plan_reg[lowest->base];
-        s->above[group] = (uint8_t)lowest->imm;
-        site.offset = (uint8_t)(site.offset + lowest->imm);
+        s->above[group] = (uint8_t)disp;
+        site.offset = (uint8_t)(site.offset + disp);
     } else {
         select_address(s, lowest, PLAN_ADDRESS);
         s->above[group] = 0;
@@ -136,7 +138,8 @@ static void find_group(struct select *s, const struct ir_op *lowest, unsigned gr
                                               .kind = ISLAND_GROUP,
                                               .stop_reg = (uint8_t)address,
                                               .site = select_site(s, site),
-                                              .span = (uint8_t)(g->high - g->low + s->above[group])};
+                                              .span = (uint8_t)(g->high - g->low + s->above[group]),
+                                              .stack = s->stack};
     s->island[s->n_islands++].resume = e->at;
     emit_lea(e, 8, place, RM_SIB(RCX, address, 0, 0));
     if (g->place == PLACE_SLOT)
@@ -187,7 +190,7 @@ static void map_window(struct select *s, const struct ir_op *op)
                          .reg = (uint8_t)base,
                          .index = (uint8_t)index,
                          .scale = op->scale,
-                         .disp = (int32_t)op->imm};
+                         .disp = (int32_t)(op->imm + select_plus(s, op->base))};
 }
 
 void select_map(struct select *s, const struct ir_op *op)

@@ -64,6 +64,13 @@ struct x64_site {
 };
 enum { X64_X87_LAST = 1, X64_X87_DATA = 2 };
 
+/* What is outstanding of changes of ESP (select_stack.c). */
+struct x64_stack {
+    int16_t plus;  /* ESP is its host register plus this */
+    int32_t moved; /* ESP has changed by that since its ADD or SUB that the flags come from */
+    uint8_t flags; /* number of that instruction, plus 1, if the host does not have the flags; 0: it has */
+};
+
 /* A jump with a constant target. It leads to its stub until it is linked. */
 struct x64_link {
     uint8_t *field; /* 32-bit displacement */
@@ -105,7 +112,8 @@ struct x64_job {
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for X64_MAX_LINKS */
     uint32_t n_sites, n_links;
-    uint32_t *insn_host; /* offset in the code of each guest instruction; n_insns + 1 */
+    struct x64_stack *stack; /* at the start of each guest instruction; n_insns + 1. NULL: nothing is outstanding */
+    uint32_t *insn_host;     /* offset in the code of each guest instruction; n_insns + 1 */
 };
 #define X64_MAX_LINKS  (IR_MAX_OPS + 8u) /* a MAP may have one, beside the ways out */
 #define X64_COLD_BYTES (64u << 10)
@@ -151,6 +159,8 @@ void x64_retire(uint8_t *landing);
 /* The last x87 instruction was `in`, at `offset` in the running block's page; the last with an operand in memory `data`
  * (NULL: as is known already), whose address is computed from the registers as they are, and `moved` added. */
 void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const struct insn *data, uint32_t moved);
+/* What is outstanding of ESP and the flags to struct cpu. `insn`: the block's. */
+void x64_settle_stack(struct cpu *cpu, const struct x64_stack *stack, const struct insn *insn);
 /* FIP, FDP and their selectors to struct cpu, from what blocks have noted. Before a segment register may change. */
 void x64_settle_x87_pointers(struct cpu *cpu);
 /* The guest's x87 into the host's, and back. In between the host's is the guest's, FIP and the like excepted. */

@@ -367,6 +367,7 @@ static size_t emit(struct sweep *s, struct place *p, uint32_t page_eip, uintptr_
         .limit = p->code + CODE_BYTES,
         .site = t->new_site,
         .link = t->new_link,
+        .stack = t->stack,
         .insn_host = t->insn_host,
         .insn = t->scan,
         .adapted = t->new_adapted,
