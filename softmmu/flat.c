@@ -21,6 +21,8 @@ static const uint32_t table_offset[FLAT_TABLES] = {
     [FLAT_WRITE16] = FLAT_OFFSET_WRITE16,
     [FLAT_READ_GROUP] = FLAT_OFFSET_READ_GROUP,
     [FLAT_WRITE_GROUP] = FLAT_OFFSET_WRITE_GROUP,
+    [FLAT_CODE_BYTES] = FLAT_OFFSET_CODE_BYTES,
+    [FLAT_CHECKED] = FLAT_OFFSET_CHECKED,
 };
 /* Entries per page, as a shift: one for each residue of the width. */
 static const uint8_t table_shift[FLAT_TABLES] = {
@@ -220,6 +222,20 @@ bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_vi
     return enter(mmu, e, e->addend, address, writes ? FLAT_WRITE_GROUP : FLAT_READ_GROUP, view);
 }
 
+void flat_fill_checked(struct mmu *mmu, lin_addr address, const void *code_bytes, enum mmu_view view)
+{
+    const struct tlb_entry *e = tlb_slot(mmu, address, view);
+
+    if (e->write_tag == ((address & ~(lin_addr)0xfff) | TLB_WATCHED) &&
+        enter(mmu, e, e->addend, address, FLAT_CHECKED, view))
+        enter(mmu, e, (uintptr_t)code_bytes, address, FLAT_CODE_BYTES, view);
+}
+
+bool flat_is_checked(const struct mmu *mmu, lin_addr address, enum mmu_view view)
+{
+    return *entry_at(&mmu->flat->view[view], FLAT_CODE_BYTES, address >> PHYS_PAGE_SHIFT) != 0;
+}
+
 uint64_t flat_code_address(const struct flat *flat, const uint8_t *host)
 {
     const uint64_t address = (uint64_t)(uintptr_t)host - flat->ram_end;
@@ -351,8 +367,8 @@ static uint32_t pages_to_show(const struct mmu *mmu, const struct flat_view *v, 
             const uint64_t addend = *entry_at(v, fill->table, fill->page);
             const uint8_t *host = (const uint8_t *)(addend + ((uint64_t)fill->page << PHYS_PAGE_SHIFT));
 
-            if (fill->table == FLAT_EXEC || !addend || host < ram || host >= ram + mmu->phys->ram_bytes ||
-                !is_named_for(fill, mmu->phys, host))
+            if (fill->table == FLAT_EXEC || fill->table >= FLAT_CODE_BYTES || !addend || host < ram ||
+                host >= ram + mmu->phys->ram_bytes || !is_named_for(fill, mmu->phys, host))
                 continue;
             out[n++] = (struct shown_page){fill->page, fill->phys_page, fill->table >= FLAT_WRITE1, true, addend};
         }

@@ -30,6 +30,8 @@ enum flat_table {
     FLAT_WRITE8,
     FLAT_WRITE16,
     FLAT_WRITE_GROUP,
+    FLAT_CODE_BYTES, /* no addend */
+    FLAT_CHECKED,
     FLAT_TABLES
 };
 
@@ -51,7 +53,9 @@ enum flat_table {
 #define FLAT_OFFSET_PRESENT     0x1f802000u /* uint16_t per page: bit n says that enum flat_table n has an entry */
 #define FLAT_OFFSET_READ_GROUP  0x20000000u
 #define FLAT_OFFSET_WRITE_GROUP 0x30000000u
-#define FLAT_BYTES              0x40000000u
+#define FLAT_OFFSET_CODE_BYTES  0x40000000u
+#define FLAT_OFFSET_CHECKED     0x40800000u
+#define FLAT_BYTES              0x41000000u
 
 /* The tables for groups have an entry for each part of a page, all filled at once but that of the last part: several
  * accesses within the size of a part of an address in any other stay in the page. */
@@ -71,6 +75,14 @@ uint8_t *flat_base(const struct flat *flat, enum mmu_view view);
 bool flat_fill(struct mmu *mmu, lin_addr address, unsigned width, bool is_write, enum mmu_view view);
 /* The same for groups of accesses, `writes` if one of them is a write. */
 bool flat_fill_group(struct mmu *mmu, lin_addr address, bool writes, enum mmu_view view);
+/*
+ * A page that is watched, since it holds code, has no entry for writes. Translated code may store beside the code all
+ * the same: where FLAT_CODE_BYTES says where a map of the page's code is, a bit for each byte, and FLAT_CHECKED has the
+ * addend. Enters both as far as the TLB allows. `code_bytes` has to stay until flat_drop_writes() of the page.
+ */
+void flat_fill_checked(struct mmu *mmu, lin_addr address, const void *code_bytes, enum mmu_view view);
+/* Has it been entered? */
+bool flat_is_checked(const struct mmu *mmu, lin_addr address, enum mmu_view view);
 /* ---- windows (window.h), which show what the tables hold ---- */
 
 /* Gives each view a window; false when address space is short: there are none then. */

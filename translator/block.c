@@ -291,9 +291,27 @@ bool block_is_cold(struct translator *t, phys_addr address)
     return is_cold(t, address, false);
 }
 
+/* The code bytes first..last of the page anew: those of dead blocks would send stores to C code one by one. */
+static void recount_bytes(struct translator *t, struct translated_page *page, unsigned first, unsigned last)
+{
+    code_bytes_clear(&page->code, first, last);
+    for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
+        for (const struct block_ref *ref = page->beginning[line]; ref; ref = ref->next) {
+            unsigned start, stop;
+
+            if (!ref->block->alive)
+                continue;
+            bytes_in_page(ref->block, page->page, &start, &stop);
+            code_bytes_add(&page->code, start, stop);
+        }
+    if (page->is_checked)
+        code_page_add_bytes(t->cpu, page->page, &page->code); /* what the interpreter adds later drops the entries */
+}
+
 bool block_code_written(struct translator *t, phys_addr page_address, unsigned first, unsigned last)
 {
     struct translated_page *page = page_find(t, page_address);
+    unsigned low = first, high = last; /* what blocks that die had */
 
     if (!page || !page->n_alive)
         return false;
@@ -315,9 +333,26 @@ bool block_code_written(struct translator *t, phys_addr page_address, unsigned f
             if (block->alive) {
                 block_kill(t, block);
                 judge(t, block, page->hit_at);
+                low = start < low ? start : low;
+                high = stop > high ? stop : high;
             }
         }
+    recount_bytes(t, page, low, high);
     return page->n_alive;
+}
+
+void block_check_stores(struct translator *t, lin_addr address)
+{
+    struct cpu *cpu = t->cpu;
+    const phys_addr at = (phys_addr)tlb_slot(&cpu->mmu, address, cpu->view)->phys_page << PHYS_PAGE_SHIFT;
+    struct translated_page *page = page_find(t, at);
+
+    /* Where a translation may have been hit block_code_written() keeps them up to date. */
+    if (!page || t->lockstep || (page->n_alive && flat_is_checked(&cpu->mmu, address, cpu->view)))
+        return;
+    page->is_checked = true;
+    recount_bytes(t, page, 0, PHYS_PAGE_SIZE - 1);
+    flat_fill_checked(&cpu->mmu, address, &page->code, cpu->view);
 }
 
 void block_flush_all(struct translator *t)
@@ -325,11 +360,14 @@ void block_flush_all(struct translator *t)
     for (uint32_t i = 0; i < t->n_blocks; i++)
         t->block[i]->alive = false;
     for (unsigned i = 0; i < PAGE_BUCKETS; i++)
-        for (struct translated_page *page = t->page_bucket[i]; page; page = page->next_in_bucket)
+        for (struct translated_page *page = t->page_bucket[i]; page; page = page->next_in_bucket) {
+            if (page->is_checked)
+                flat_drop_writes(t->cpu->mmu.flat, (uint32_t)(page->page >> PHYS_PAGE_SHIFT));
             if (page->n_alive && !code_page_has_blocks(t->cpu, page->page)) {
                 phys_watch(t->cpu->phys, page->page, false);
                 mmu_rewatch(&t->cpu->mmu, page->page);
             }
+        }
     memset(t->bucket, 0, sizeof t->bucket);
     memset(t->page_bucket, 0, sizeof t->page_bucket);
     jumps_clear(t);
@@ -473,7 +511,7 @@ static void add_to_page(struct translator *t, struct block *block, phys_addr add
         struct translated_page **pages = &t->page_bucket[page_hash(address)];
 
         page = arena_take(t, sizeof *page);
-        *page = (struct translated_page){.page = address, .next_in_bucket = *pages};
+        *page = (struct translated_page){.page = address, .code.beyond = ~0ull, .next_in_bucket = *pages};
         *pages = page;
     }
     if (!phys_is_watched(t->cpu->phys, address)) {

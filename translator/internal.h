@@ -67,6 +67,7 @@ struct block_ref {
 struct translated_page {
     phys_addr page;
     uint32_t n_alive; /* of its blocks */
+    bool is_checked;  /* code_bytes may be in tables (flat_fill_checked()) */
     uint64_t hit_at;  /* when the first store hit one since the last translation; 0: none has */
     struct code_bytes code;
     struct block_ref *beginning[CODE_LINES]; /* blocks by the line that their first byte of this page is in */
@@ -229,6 +230,9 @@ void block_cold_code_written(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);
+/* The TLB knows `address`, to which a store missed: if its page holds code translated code is to look itself from now on
+ * whether it hits that. */
+void block_check_stores(struct translator *t, lin_addr address);
 void block_link(struct translator *t, uint32_t link, struct block *to);
 /* Has the block a landing, or can it be given one? */
 bool block_has_landing(struct translator *t, struct block *block);

@@ -113,9 +113,11 @@ static const char *trampoline_name(const struct x64_entry *entry, const uint8_t 
         uint8_t *const *address;
         unsigned n; /* by width, and by direction or what ends them */
     } names[] = {
-        {"slow", &entry->slow, 1},           {"link", &entry->link, 1},           {"lookup", &entry->lookup, 1},
-        {"load_sse", &entry->load_sse, 1},   {"load_x87", &entry->load_x87, 1},   {"leave", &entry->leave, 1},
-        {"done", &entry->done, 1},           {"rep_movs", entry->rep_movs[0], 6}, {"rep_stos", entry->rep_stos[0], 6},
+        {"slow", &entry->slow, 1},           {"link", &entry->link, 1},
+        {"lookup", &entry->lookup, 1},       {"load_sse", &entry->load_sse, 1},
+        {"load_x87", &entry->load_x87, 1},   {"leave", &entry->leave, 1},
+        {"done", &entry->done, 1},           {"rep_movs", entry->rep_movs[0], 6},
+        {"rep_stos", entry->rep_stos[0], 6}, {"check_store", entry->check_store[0], 8},
         {"rep_cmps", entry->rep_cmps[0], 6}, {"rep_scas", entry->rep_scas[0], 6},
     };
 

@@ -310,6 +310,8 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
             lockstep_entered(t, site_address(cpu, &site));
         if (again)
             return at_insn(t, block, site.insn);
+        if (site.is_write)
+            block_check_stores(t, site_address(cpu, &site));
         if (is_unaligned(cpu, &site))
             adapt = X64_ADAPT_UNALIGNED;
     }

@@ -9,7 +9,9 @@
 #include <cpuid.h>
 
 #include "backend/x86_64/plan.h"
+#include "frontend/x86/code_bytes.h"
 #include "frontend/x86/flags.h"
+#include "softmmu/flat.h"
 
 const char *x64_missing_feature(void)
 {
@@ -88,6 +90,48 @@ static void call_c_inside(struct emit *e, struct rm field)
     load_registers(e);
 }
 
+/* Sets RCX to the bits of `from` that are set in `mask`, from bit 0 on. */
+static void gather(struct emit *e, unsigned from, uint32_t mask)
+{
+    emit_mov_imm32(e, RCX, mask);
+    emit_pext(e, RCX, from, RM_REG(RCX));
+}
+
+/* What frontend/x86/code_bytes.h says of the bytes, and if it is nothing the addend. */
+static void emit_check_store(struct emit *e, unsigned width, bool is_aligned)
+{
+    uint8_t *nothing_known, *aligned = NULL, *unaligned = NULL, *is_free, *out;
+
+    emit_mov_store(e, 8, STATE(translated.scratch), RAX);
+    emit_shrx(e, RCX, RDX, PLAN_STATE);
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_CODE_BYTES));
+    nothing_known = emit_jrcxz(e);
+    emit_mov(e, 8, RAX, RCX);
+    if (is_aligned && width > 1) {
+        gather(e, RDX, width - 1);
+        aligned = emit_jrcxz(e);
+        unaligned = emit_jmp8(e);
+        emit_patch8(aligned, e->at);
+    }
+    gather(e, RDX, PHYS_PAGE_SIZE - 8); /* the byte that has the first one's bit, and the seven behind it */
+    emit_mov_load(e, 8, RAX, RM_SIB(RAX, RCX, 0, offsetof(struct code_bytes, line)));
+    gather(e, RDX, 7);
+    emit_vex(e, 3, 2, 1, 0xf7, RAX, RCX, RM_REG(RAX)); /* shrx rax, rax, rcx */
+    gather(e, RAX, (1u << width) - 1);
+    is_free = emit_jrcxz(e);
+    if (unaligned)
+        emit_patch8(unaligned, e->at);
+    emit_mov_imm32(e, RCX, 0);
+    out = emit_jmp8(e);
+    emit_patch8(is_free, e->at);
+    emit_shrx(e, RCX, RDX, PLAN_STATE);
+    emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, FLAT_OFFSET_CHECKED));
+    emit_patch8(nothing_known, e->at);
+    emit_patch8(out, e->at);
+    emit_mov_load(e, 8, RAX, STATE(translated.scratch));
+    emit8(e, 0xc3);
+}
+
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 
 static void push_or_pop(struct emit *e, unsigned opcode, unsigned reg)
@@ -161,6 +205,12 @@ uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out)
     emit_swap_halves(&e, RDX);
     emit_mov(&e, 4, plan_reg[IR_EDX], RDX);
     emit8(&e, 0xc3);
+
+    for (unsigned is_aligned = 0; is_aligned < 2; is_aligned++)
+        for (unsigned i = 0; i < 4; i++) {
+            out->check_store[is_aligned][i] = e.at;
+            emit_check_store(&e, 1u << i, is_aligned);
+        }
 
     out->leave = e.at;
     emit_mov_store(&e, 4, STATE(eip), RDX);

@@ -27,8 +27,9 @@ struct island {
     uint8_t *field; /* displacement of the JRCXZ, later of the jump that it leads to */
     struct x64_site site;
     enum island_kind {
-        ISLAND_SLOW,   /* call the slow trampoline for `site` */
-        ISLAND_GROUP,  /* the same for a group, whose lowest byte's address is in stop_reg */
+        ISLAND_SLOW,  /* call the slow trampoline for `site` */
+        ISLAND_STORE, /* call `load` (x64_entry.check_store), the address in stop_reg; the same if that finds nothing */
+        ISLAND_GROUP, /* the same for a group, whose lowest byte's address is in stop_reg */
         ISLAND_BRANCH, /* leave the block: at page EIP + target on condition `stop_reg`, else behind the instruction */
         ISLAND_STOP,   /* leave the block: at stop_reg, or at page EIP + target */
         ISLAND_LOAD,   /* call `load` and resume */

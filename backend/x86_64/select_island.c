@@ -116,6 +116,15 @@ static void emit_island(struct select *s, const struct island *island)
     case ISLAND_SLOW:
         call_slow(s, island->site);
         break;
+    case ISLAND_STORE:
+        if (island->stop_reg != PLAN_ADDRESS)
+            emit_mov(&s->e, 4, PLAN_ADDRESS, island->stop_reg);
+        emit_call_to(&s->e, island->load);
+        taken = emit_jrcxz(&s->e);
+        emit_jmp_to(&s->e, island->resume);
+        emit_patch8(taken, s->e.at);
+        call_slow(s, island->site);
+        break;
     case ISLAND_GROUP:
         emit_group_island(s, island);
         break;

@@ -30,6 +30,17 @@ static void select_checked_address(struct select *s, const struct ir_op *op, str
     emit_lea(e, 4, PLAN_ADDRESS, RM_SIB(RCX, PLAN_ADDRESS, 0, 0));
 }
 
+/* The last island is a store's, whose page may hold code beside what it hits. */
+static void check_store(struct select *s, unsigned address)
+{
+    struct island *island = &s->island[s->n_islands - 1];
+
+    island->kind = ISLAND_STORE;
+    island->stop_reg = (uint8_t)address;
+    island->load = s->job->entry->check_store[island->site.expects_aligned][__builtin_ctz(island->site.width)];
+    island->resume = s->e.at;
+}
+
 /* One access on its own. */
 static void map_alone(struct select *s, const struct ir_op *op)
 {
@@ -97,6 +108,8 @@ translate:
     }
     emit_mov_load(e, 8, RCX, RM_SIB(PLAN_FLAT, RCX, 3, (int32_t)(is_write ? t.write : t.read)));
     select_branch_to_island(s, emit_jrcxz(e), site);
+    if (is_write && op->width <= 8)
+        check_store(s, address);
 }
 
 static unsigned place_register(const struct access_group *g)

@@ -29,6 +29,9 @@ struct x64_entry {
     /* Called, by enum interp_width: RCX is 0 if the interpreter is to go on with it (entry_string.c). The first two by
      * DF first, the others by REPNE, REPE. */
     uint8_t *rep_movs[2][3], *rep_stos[2][3], *rep_cmps[2][3], *rep_scas[2][3];
+    /* Called: may a store of 1, 2, 4 or 8 bytes to the linear address EDX, which is aligned (the second half asks for
+     * that), go to its page though that holds code? RCX: the addend if it hits none, else 0. The rest is as before. */
+    uint8_t *check_store[2][4];
     uint8_t *fault; /* a signal handler continues here: cpu->translated.fault decides where to go on */
     uint8_t *leave; /* EDX: EIP; back to the run loop */
     uint8_t *done;  /* all state is in struct cpu: back to the run loop */

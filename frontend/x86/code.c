@@ -10,6 +10,7 @@
 #include "frontend/x86/cpuid.h"
 #include "frontend/x86/interp.h"
 #include "hw/core/log.h"
+#include "softmmu/flat.h"
 
 #define CODE_POOL_BYTES   (4u << 20)
 #define CODE_BUCKETS      8192u
@@ -85,9 +86,32 @@ bool code_page_has_blocks(struct cpu *cpu, phys_addr page)
     return p && p->n_blocks;
 }
 
+void code_page_add_bytes(struct cpu *cpu, phys_addr page, struct code_bytes *out)
+{
+    const struct code_page *p = page_find(cpu->code->pool, page & PHYS_PAGE_MASK);
+
+    for (unsigned i = 0; p && p->n_blocks && i < CODE_LINES; i++)
+        out->line[i] |= p->code.line[i];
+}
+
+/* The code bytes first..last of the page anew, without those of dead blocks. */
+static void recount_bytes(struct code_page *page, unsigned first, unsigned last)
+{
+    code_bytes_clear(&page->code, first, last);
+    for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
+        for (const struct code_block *block = page->beginning[line]; block; block = block->next_in_page) {
+            const unsigned start = (unsigned)(block->address & ~PHYS_PAGE_MASK);
+
+            if (block->span_bytes != CODE_SPAN_DEAD)
+                code_bytes_add(&page->code, start, start + block->span_bytes - 1);
+        }
+}
+
 /* Kills the page's blocks that have one of the bytes first..last. */
 static void kill_blocks(struct cpu *cpu, struct code_page *page, unsigned first, unsigned last)
 {
+    unsigned low = first, high = last; /* what blocks that die had */
+
     for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
         for (struct code_block **link = &page->beginning[line]; *link;) {
             struct code_block *block = *link;
@@ -102,10 +126,13 @@ static void kill_blocks(struct cpu *cpu, struct code_page *page, unsigned first,
             page->n_blocks--;
             if (was_dead)
                 continue;
+            low = start < low ? start : low;
+            high = start + block->span_bytes > high ? start + block->span_bytes - 1 : high;
             block_kill(cpu, block);
             if (cpu->engine)
                 cpu->engine->cold_code_written(cpu, block->address);
         }
+    recount_bytes(page, low, high);
 }
 
 /* phys reports a store of any writer into a page that holds blocks. */
@@ -242,6 +269,8 @@ static struct code_block *block_build(struct cpu *cpu, phys_addr address, const 
     }
     if (!phys_is_watched(cpu->phys, page->page))
         page_watch(cpu, page->page, true);
+    else if (cpu->mmu.flat) /* stores that were checked for the code until now */
+        flat_drop_writes(cpu->mmu.flat, (uint32_t)(page->page >> PHYS_PAGE_SHIFT));
     unsigned start = (unsigned)(address & ~PHYS_PAGE_MASK);
     struct code_block **beginning = &page->beginning[start / CODE_LINE_BYTES];
     block->next_in_page = *beginning;

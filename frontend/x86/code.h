@@ -46,6 +46,10 @@ void code_destroy(struct code_cache *code);
 void code_empty(struct cpu *cpu);
 /* Does the physical page hold decoded blocks? */
 bool code_page_has_blocks(struct cpu *cpu, phys_addr page);
+/* Adds the bytes of its blocks to *out. Until another is decoded, which flat_drop_writes() of the page precedes, there
+ * are no more. */
+struct code_bytes;
+void code_page_add_bytes(struct cpu *cpu, phys_addr page, struct code_bytes *out);
 /* Makes the running block stop after the current instruction. */
 void code_kill_running(struct cpu *cpu);
 /* The block at CS:EIP, built if need be. NULL if the first instruction cannot be cached (it crosses a page, lies in MMIO)

@@ -1,8 +1,8 @@
 /*
  * Which bytes of a page are code, so that a store beside code is told from one into it without a look at the blocks.
  *
- * A bit may be set too many: a block's bytes stay when it dies, each until it is written. What is written has no block
- * afterwards, so its bits are cleared then.
+ * A bit may be set too many: what is written has no block afterwards, so that the bits of the blocks that die of it are
+ * cleared then, but a block's bytes stay when it dies of something else.
  */
 #ifndef FRONTEND_X86_CODE_BYTES_H
 #define FRONTEND_X86_CODE_BYTES_H
@@ -17,6 +17,7 @@
 
 struct code_bytes {
     uint64_t line[CODE_LINES]; /* bit n: byte n of the line */
+    uint64_t beyond;           /* all ones: who looks from a byte on finds that the page ends */
     uint32_t longest;          /* no block of the page has more bytes */
 };
 
@@ -40,6 +41,13 @@ static inline void code_bytes_add(struct code_bytes *code, unsigned first, unsig
         code->line[i] |= code_bytes_bits(i, first, last);
     if (code->longest < last - first + 1)
         code->longest = last - first + 1;
+}
+
+/* Bytes first..last are no code but for what is added again. */
+static inline void code_bytes_clear(struct code_bytes *code, unsigned first, unsigned last)
+{
+    for (unsigned i = first / CODE_LINE_BYTES; i <= last / CODE_LINE_BYTES; i++)
+        code->line[i] &= ~code_bytes_bits(i, first, last);
 }
 
 /* Bytes first..last of the page were written: true if a block may have one of them. The caller kills all that have. */

@@ -266,6 +266,9 @@ static bool is_routine(const struct x64_entry *entry, uint64_t to)
             if (to == (uintptr_t)entry->rep_movs[i][width] || to == (uintptr_t)entry->rep_stos[i][width] ||
                 to == (uintptr_t)entry->rep_cmps[i][width] || to == (uintptr_t)entry->rep_scas[i][width])
                 return true;
+    for (unsigned i = 0; i < 8; i++)
+        if (to == (uintptr_t)entry->check_store[i / 4][i % 4])
+            return true;
     return to == (uintptr_t)entry->load_sse || to == (uintptr_t)entry->load_x87 || to == (uintptr_t)entry->settle_x87 ||
            to == (uintptr_t)entry->tsc;
 }
