@@ -301,6 +301,10 @@ static const void *slow(struct cpu *cpu, const uint8_t *where)
             block_adapt(t, block, site.leader, X64_ADAPT_UNGROUPED);
         return again ? at_insn(t, block, site.insn) : go_on_plain(t);
     }
+    if (site.kind == X64_SITE_PLAIN) {
+        prepare_fault(cpu, eip_of(cpu, block, site.insn));
+        return go_on_plain(t);
+    }
     if (site.kind == X64_SITE_MAP) {
         t->count.misses++;
         again = fill_tables(cpu, &site, eip_of(cpu, block, site.insn));

@@ -66,7 +66,6 @@ void select_count_up(struct emit *e, int by)
 static void emit_group_island(struct select *s, const struct island *island)
 {
     struct emit *e = &s->e;
-    struct x64_link *link = select_new_link(s);
     uint8_t *last_part, *slow, *fits;
 
     if (island->stop_reg != PLAN_ADDRESS)
@@ -81,14 +80,23 @@ static void emit_group_island(struct select *s, const struct island *island)
     emit_pext(e, RCX, PLAN_ADDRESS, STATE(translated.mask_offset));
     emit_lea(e, 8, RCX, RM_MEM(RCX, (int32_t)island->span - (int32_t)PHYS_PAGE_SIZE - 1)); /* negative if it fits */
     fits = emit_jump_if_negative(e);
-    if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
-        select_count_up(e, -1);
-    select_emit_stack(e, &island->stack);
-    *link = (struct x64_link){.field = emit_jmp32(e),
-                              .target = s->job->ir->offset[island->site.insn],
-                              .block = s->job->block,
-                              .jump = IR_JUMP_PLAIN,
-                              .plain = true};
+    if (island->site.x87_insn || island->site.x87_of_turn) { /* C code is to store x87's pointers as well */
+        struct x64_site plain = island->site;
+
+        plain.kind = X64_SITE_PLAIN;
+        call_slow(s, plain);
+    } else {
+        struct x64_link *link = select_new_link(s);
+
+        if (s->job->counts && !island->site.is_hoisted) /* the instruction begins anew there */
+            select_count_up(e, -1);
+        select_emit_stack(e, &island->stack);
+        *link = (struct x64_link){.field = emit_jmp32(e),
+                                  .target = s->job->ir->offset[island->site.insn],
+                                  .block = s->job->block,
+                                  .jump = IR_JUMP_PLAIN,
+                                  .plain = true};
+    }
 
     emit_patch8(fits, e->at);
     emit_shrx(e, RCX, PLAN_ADDRESS, PLAN_STATE);

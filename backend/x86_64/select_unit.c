@@ -65,7 +65,7 @@ static void note_data(struct select *s)
     struct ir_op data = *s->x87.data;
 
     data.imm += s->x87.moved;
-    select_address(s, &data, RDX);
+    select_offset(s, &data, RDX);
     emit_mov_store(e, 4, STATE(fpu.dp_offset), RDX);
     emit_op(e, 0, 0xc6, 1, 0, STATE(translated.x87_data_seg), false);
     emit8(e, s->x87.data->seg + 1u);

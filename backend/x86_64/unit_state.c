@@ -34,7 +34,7 @@ void x64_note_x87(struct cpu *cpu, const struct insn *in, uint32_t offset, const
     if (data) {
         const uint32_t ea = cpu->gpr[data->base] + (cpu->gpr[data->index] << data->scale) + data->disp + moved;
 
-        cpu->fpu.dp_offset = cpu->seg[data->seg].base + (ea & data->addr_mask);
+        cpu->fpu.dp_offset = ea & data->addr_mask;
         cpu->translated.x87_data_seg = data->seg + 1;
     }
 }

@@ -45,7 +45,14 @@ uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
 
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. A WINDOW is
  * an access that the host's MMU translates: cpu->translated.fault finds it by the faulting instruction's address. */
-enum x64_site_kind { X64_SITE_MAP, X64_SITE_GROUP, X64_SITE_WINDOW, X64_SITE_CALLOUT, X64_SITE_CALLOUT_END };
+enum x64_site_kind {
+    X64_SITE_MAP,
+    X64_SITE_GROUP,
+    X64_SITE_PLAIN, /* a group reaches beyond its page: on in a block without groups */
+    X64_SITE_WINDOW,
+    X64_SITE_CALLOUT,
+    X64_SITE_CALLOUT_END,
+};
 struct x64_site {
     uint32_t block; /* number that the translator gave */
     uint8_t kind, insn;
