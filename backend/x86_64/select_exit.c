@@ -305,6 +305,8 @@ static void jump_within(struct select *s, const struct ir_op *op)
 
 void select_meet(struct select *s, unsigned insn)
 {
+    s->x87.moved += s->x87_moves; /* the instruction before is done */
+    s->x87_moves = 0;
     select_note_x87(s); /* the other ways have nothing outstanding */
     select_settle_esp(s);
     for (unsigned i = 0; i < s->n_inner; i++) {

@@ -107,13 +107,16 @@ static bool is_addition(const struct ir_op *op, int32_t *by)
 static bool flags_are_dead(const struct select *s, const struct ir_op *op)
 {
     const struct ir_block *ir = s->job->ir;
+    unsigned insn = op->insn;
 
     for (const struct ir_op *next = op + 1; next < ir->op + ir->n_ops; next++) {
         const struct ir_op_info *info = &ir_info[next->opcode];
         const unsigned changes = info->defines | info->undefines;
 
-        if (next->insn >= ir->n_insns || s->survey.jumps_from[next->insn] || info->reads || is_sensitive(next) ||
-            (info->effect != IR_EFFECT_PURE && info->effect != IR_EFFECT_FAULT))
+        for (; insn < next->insn; insn++) /* some have no operation */
+            if (insn + 1 == ir->n_insns || s->survey.jumps_from[insn + 1])
+                return false;
+        if (info->reads || is_sensitive(next) || (info->effect != IR_EFFECT_PURE && info->effect != IR_EFFECT_FAULT))
             return false;
         if (changes)
             return changes == IR_F_ALL && info->format != IR_FORMAT_DST_COUNT &&

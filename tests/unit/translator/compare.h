@@ -51,6 +51,11 @@ static bool compare(const struct machine *m, const struct machine *reference, st
     COMPARE("x87 top", fpu.top);
     COMPARE("x87 tags", fpu.empty);
     COMPARE("mxcsr", fpu.mxcsr);
+    COMPARE("FIP", fpu.ip_offset);
+    COMPARE("FCS", fpu.ip_selector);
+    COMPARE("FDP", fpu.dp_offset);
+    COMPARE("FDS", fpu.dp_selector);
+    COMPARE("FOP", fpu.opcode);
 #undef COMPARE
     *d = (struct difference){"eflags", cpu_get_eflags(a), cpu_get_eflags(b)};
     if (d->ours != d->reference)

@@ -275,6 +275,429 @@ static void put_stack(struct piece *p)
         put_byte(p, 0x5d); /* pop ebp */
 }
 
+/*
+ * Runs of stack instructions, which change ESP by constants: with it outstanding (backend/x86_64/select_stack.c) other
+ * operands fault, blocks are left and loops turn. A run keeps account of what it has pushed and takes no more, so that
+ * the return addresses above it stay.
+ */
+struct stack_run {
+    unsigned bytes;   /* pushed */
+    uint8_t keeps;    /* registers, as bits */
+    uint8_t base;     /* points to the end of some page, if it has been loaded */
+    unsigned way_out; /* where a Jcc has its displacement; 0: none */
+    unsigned out_bytes;
+};
+
+/* A register that the run may change. */
+static unsigned choose_free(struct rng *r, const struct stack_run *run)
+{
+    for (;;) {
+        const unsigned reg = below(r, 8);
+
+        if (!(run->keeps >> reg & 1))
+            return reg;
+    }
+}
+
+/* ModRM and the rest of [esp + disp]. Behind a prefix where the code is of 16 bits (put_address32). */
+static void put_on_stack(struct piece *p, unsigned reg, int32_t disp)
+{
+    const bool is_short = disp == (int8_t)disp;
+
+    put_byte(p, (is_short ? 0x44 : 0x84) | reg << 3);
+    put_byte(p, 0x24);
+    put_bytes(p, (uint32_t)disp, is_short ? 1 : 4);
+}
+static void put_address32(struct piece *p)
+{
+    if (!is_code32(p->s))
+        put_byte(p, 0x67);
+}
+
+/* Of `size` bytes that the run has pushed, or below them. */
+static int32_t choose_pushed(struct rng *r, const struct stack_run *run, unsigned size)
+{
+    if (run->bytes < size || below(r, 4) == 0)
+        return -(int32_t)(size + below(r, 12) * 4 + below(r, 8) / 7);
+    return (int32_t)(below(r, run->bytes - size + 1) & (below(r, 8) ? ~3u : ~0u));
+}
+
+/* ESP += by, in one of the ways. */
+static void put_step_of_esp(struct piece *p, int32_t by)
+{
+    const unsigned way = below(p->r, 3);
+    const uint32_t imm = (uint32_t)(way == 1 ? -by : by);
+    const bool is_short = imm == (uint32_t)(int8_t)imm;
+
+    put_size32(p);
+    if (way == 2) { /* lea esp, [esp + by] */
+        put_address32(p);
+        put_byte(p, 0x8d);
+        put_on_stack(p, ESP, by);
+        return;
+    }
+    put_byte(p, is_short ? 0x83 : 0x81); /* add esp, by; sub esp, -by */
+    put_byte(p, way == 1 ? 0xec : 0xc4);
+    put_bytes(p, imm, is_short ? 1 : 4);
+}
+
+/* On [esp + disp], or where the run's base leads. */
+static void put_x87(struct piece *p, const struct stack_run *run)
+{
+    static const struct {
+        uint8_t opcode, reg, size;
+    } x87[] = {{0xd9, 0, 4}, {0xdd, 0, 8}, {0xdb, 0, 4}, {0xd9, 3, 4},  {0xdd, 3, 8},
+               {0xdd, 2, 8}, {0xd8, 0, 4}, {0xdf, 0, 2}, {0xdb, 7, 10}, {0xdb, 3, 4}};
+    struct rng *r = p->r;
+    const unsigned i = below(r, sizeof x87 / sizeof x87[0]);
+
+    put_address32(p);
+    put_byte(p, x87[i].opcode);
+    if (below(r, 3)) {
+        put_on_stack(p, x87[i].reg, choose_pushed(r, run, x87[i].size));
+    } else {
+        put_byte(p, 0x40 | x87[i].reg << 3 | run->base);
+        put_byte(p, 4 * below(r, 16));
+    }
+}
+
+static void put_run_access(struct piece *p, const struct stack_run *run)
+{
+    struct rng *r = p->r;
+
+    if (below(r, 4) == 0)
+        put_x87(p, run);
+    switch (below(r, 6)) {
+    case 0:
+    case 1:
+    case 2: /* of the code's operand size: mov, add, cmp; to it and from it */
+        put_address32(p);
+        put_byte(p, (uint8_t[]){0x89, 0x89, 0x01, 0x39}[below(r, 4)]);
+        put_on_stack(p, below(r, 8), choose_pushed(r, run, 4));
+        break;
+    case 3:
+        put_address32(p);
+        put_byte(p, (uint8_t[]){0x8b, 0x8b, 0x03, 0x8d}[below(r, 4)]);
+        put_on_stack(p, choose_free(r, run), choose_pushed(r, run, 4));
+        break;
+    default: /* by the base: that may fault, and the program goes on */
+        put_wished(p, &(struct wish){.has_base = true,
+                                     .base = run->base,
+                                     .disp = (int8_t)(4 * below(r, 12)),
+                                     .keeps = run->keeps,
+                                     .calm = true});
+        break;
+    }
+}
+
+static void put_run_push(struct piece *p, struct stack_run *run)
+{
+    struct rng *r = p->r;
+    const unsigned what = below(r, 8);
+    const bool full = below(r, 16);
+
+    if (full != is_code32(p->s))
+        put_byte(p, 0x66);
+    if (what == 0) {
+        put_byte(p, 0x6a);
+        put_byte(p, rnd(r));
+    } else if (what == 1) {
+        put_byte(p, 0x68);
+        put_bytes(p, rnd(r), full ? 4 : 2);
+    } else if (what == 2) {
+        put_address32(p);
+        put_byte(p, 0xff);
+        put_on_stack(p, 6, choose_pushed(r, run, 4));
+    } else {
+        put_byte(p, 0x50 + below(r, 8));
+    }
+    run->bytes += full ? 4 : 2;
+}
+
+static void put_run_pop(struct piece *p, struct stack_run *run)
+{
+    struct rng *r = p->r;
+    const bool full = below(r, 16), is_mem = run->bytes >= 8 && below(r, 6) == 0;
+
+    if (run->bytes < 4)
+        return;
+    if (full != is_code32(p->s))
+        put_byte(p, 0x66);
+    run->bytes -= full ? 4 : 2;
+    if (is_mem) { /* its address counts ESP behind the POP */
+        put_address32(p);
+        put_byte(p, 0x8f);
+        put_on_stack(p, 0, choose_pushed(r, run, 4));
+    } else {
+        put_byte(p, 0x58 + choose_free(r, run));
+    }
+}
+
+/* Jcc over an access, which ESP may be moved for. */
+static void put_skipped(struct piece *p, const struct stack_run *run)
+{
+    struct rng *r = p->r;
+    const int32_t by = (int32_t)(4 * below(r, 8));
+    const bool moves = below(r, 2);
+    unsigned behind;
+
+    put_byte(p, 0x70 + below(r, 16));
+    put_byte(p, 0);
+    behind = p->n;
+    if (moves)
+        put_step_of_esp(p, -by);
+    put_run_access(p, run);
+    if (moves)
+        put_step_of_esp(p, by);
+    p->bytes[behind - 1] = (uint8_t)(p->n - behind);
+}
+
+static void put_run_step(struct piece *p, struct stack_run *run)
+{
+    struct rng *r = p->r;
+
+    switch (below(r, 16)) {
+    case 0:
+    case 1:
+    case 2:
+        put_run_push(p, run);
+        break;
+    case 3:
+    case 4:
+        put_run_pop(p, run);
+        break;
+    case 5:
+    case 6: {
+        const unsigned by = below(r, 16) ? 4 * below(r, 24) : below(r, 0x3fff);
+
+        put_step_of_esp(p, -(int32_t)by);
+        run->bytes += by;
+        break;
+    }
+    case 7: {
+        const unsigned by = below(r, 8) ? below(r, run->bytes + 1) & ~3u : run->bytes;
+
+        put_step_of_esp(p, (int32_t)by);
+        run->bytes -= by;
+        break;
+    }
+    case 8: /* mov reg, esp */
+        put_size32(p);
+        put_byte(p, 0x89);
+        put_byte(p, 0xe0 + choose_free(r, run));
+        break;
+    case 9: /* add base, imm8 */
+        put_size32(p);
+        put_byte(p, 0x83);
+        put_byte(p, 0xc0 + run->base);
+        put_byte(p, 4 * below(r, 8));
+        break;
+    case 10:
+        put_skipped(p, run);
+        break;
+    case 11: /* Jcc to the run's end */
+        put_byte(p, 0x70 + below(r, 16));
+        put_byte(p, 0);
+        run->way_out = p->n - 1;
+        run->out_bytes = run->bytes;
+        break;
+    case 12:
+        put_wished(p, &(struct wish){.keeps = run->keeps, .calm = true});
+        break;
+    default:
+        put_run_access(p, run);
+        break;
+    }
+}
+
+static void put_run_steps(struct piece *p, struct stack_run *run, unsigned count)
+{
+    for (; count > 0 && has_room(p, 320); count--)
+        put_run_step(p, run);
+}
+
+/* Takes what the run has pushed; perhaps after an x87 instruction, whose pointers are outstanding then too. */
+static void put_run_end(struct piece *p, struct stack_run *run)
+{
+    struct rng *r = p->r;
+
+    if (below(r, 3) == 0)
+        put_x87(p, run);
+    while (run->bytes % 4 == 0 && run->bytes && run->bytes <= 12 && below(r, 4)) {
+        put_size32(p);
+        put_byte(p, 0x58 + choose_free(r, run));
+        run->bytes -= 4;
+    }
+    if (run->bytes)
+        put_step_of_esp(p, (int32_t)run->bytes);
+    if (run->way_out) {
+        unsigned over;
+
+        put_byte(p, 0xeb); /* jmp over */
+        put_byte(p, 0);
+        over = p->n;
+        if (p->n - run->way_out - 1 <= 127)
+            p->bytes[run->way_out] = (uint8_t)(p->n - run->way_out - 1);
+        put_step_of_esp(p, (int32_t)run->out_bytes);
+        p->bytes[over - 1] = (uint8_t)(p->n - over);
+    }
+    run->bytes = run->way_out = 0;
+}
+
+/* Returns where its displacement is. */
+static unsigned put_jump_over(struct piece *p)
+{
+    put_byte(p, 0xe9);
+    put_immediate(p, 0);
+    return p->n;
+}
+static void land(struct piece *p, unsigned behind_jump)
+{
+    const unsigned size = is_code32(p->s) ? 4 : 2;
+
+    memcpy(p->bytes + behind_jump - size, &(uint32_t){p->n - behind_jump}, size);
+}
+
+/* Steps, and back to the caller, who had pushed `bytes` before. */
+static void put_run_callee(struct piece *p, struct stack_run run, unsigned bytes)
+{
+    struct rng *r = p->r;
+
+    run.bytes = run.way_out = 0;
+    put_run_steps(p, &run, below(r, 6));
+    put_run_end(p, &run);
+    put_byte(p, bytes ? 0xc2 : 0xc3);
+    if (bytes)
+        put_bytes(p, bytes, 2);
+}
+
+/* push target; a run; and to the target: by RET, JMP or CALL. */
+static void put_computed_jump(struct piece *p, struct stack_run *run, unsigned at)
+{
+    struct rng *r = p->r;
+    const unsigned size = is_code32(p->s) ? 4 : 2, way = below(r, 3), drop = below(r, 3) ? 0 : 4 * below(r, 4);
+    unsigned target, over = 0, callee = 0;
+
+    if (way == 2) { /* what is called lies in front */
+        over = put_jump_over(p);
+        callee = p->n;
+        put_run_callee(p, *run, 0);
+        land(p, over);
+    }
+    for (unsigned i = drop; i > 0; i -= 4) { /* what RET drops */
+        put_size32(p);
+        put_byte(p, 0x50 + below(r, 8));
+    }
+    put_byte(p, 0x68);
+    target = p->n;
+    put_immediate(p, program_eip(p->s) + at + callee);
+    put_run_steps(p, run, below(r, 8));
+    if (way == 0) {
+        put_run_end(p, run);
+        put_byte(p, drop ? 0xc2 : 0xc3);
+        if (drop)
+            put_bytes(p, drop, 2);
+    } else {
+        if (below(r, 2))
+            put_x87(p, run);
+        put_address32(p);
+        put_byte(p, 0xff);
+        put_on_stack(p, way == 1 ? 4 : 2, (int32_t)run->bytes);
+    }
+    if (way != 2) {
+        put_bytes(p, 0x0b0f0b0f, below(r, 5)); /* ud2 */
+        memcpy(p->bytes + target, &(uint32_t){program_eip(p->s) + at + p->n}, size);
+    }
+    if (way != 0) {
+        run->bytes += size + drop;
+        put_run_end(p, run);
+    }
+}
+
+/* The body is balanced, most often. */
+static void put_run_loop(struct piece *p, struct stack_run *run)
+{
+    struct rng *r = p->r;
+    const struct stack_run first = *run;
+    const unsigned before = p->n;
+    unsigned again;
+
+    run->keeps |= 1u << ECX;
+    put_byte(p, 0xb9); /* mov ecx, count */
+    put_immediate(p, 1 + below(r, below(r, 4) ? 6 : 30));
+    again = p->n;
+    put_run_steps(p, run, 1 + below(r, 6));
+    if (below(r, 8))
+        put_run_end(p, run);
+    else
+        run->way_out = 0;
+    put_byte(p, 0x49); /* dec ecx; jnz */
+    put_byte(p, 0x75);
+    if (p->n + 1 - again > 128) { /* too long */
+        p->n = before;
+        *run = first;
+        return;
+    }
+    put_byte(p, again - (p->n + 1));
+    run->keeps = first.keeps;
+    run->bytes = 0;
+}
+
+/* `at`: of the piece in the program. */
+static void put_stack_run(struct piece *p, unsigned at)
+{
+    struct rng *r = p->r;
+    struct stack_run run = {.base = (uint8_t)(uint8_t[]){EBX, ESI, EDI}[below(r, 3)]};
+
+    run.keeps = (uint8_t)(1u << ESP | 1u << run.base);
+    if (below(r, 3)) {
+        put_size32(p);
+        put_byte(p, 0xb8 + run.base); /* mov base, imm32 */
+        put_bytes(p, near_page_end(r, p->s), 4);
+    }
+    switch (has_own_stack(p->s) ? below(r, 6) : 3 + below(r, 3)) {
+    case 0: { /* call; jmp over; the callee */
+        const unsigned bytes = below(r, 3) ? 0 : 4 * below(r, 4);
+        unsigned over;
+
+        put_run_steps(p, &run, below(r, 4));
+        for (unsigned i = bytes; i > 0; i -= 4) {
+            put_size32(p);
+            put_byte(p, 0x50 + below(r, 8));
+        }
+        put_byte(p, 0xe8);
+        put_immediate(p, is_code32(p->s) ? 5 : 3);
+        over = put_jump_over(p);
+        put_run_callee(p, run, bytes);
+        land(p, over);
+        put_run_end(p, &run);
+        break;
+    }
+    case 1:
+    case 2:
+        put_computed_jump(p, &run, at);
+        break;
+    case 3:
+        put_run_loop(p, &run);
+        break;
+    case 4: /* enter; leave */
+        put_size32(p);
+        put_byte(p, 0xc8);
+        put_bytes(p, 4 * below(r, 12), 2);
+        put_byte(p, below(r, 6) ? 0 : below(r, 3));
+        run.keeps |= 1u << EBP;
+        put_run_steps(p, &run, 1 + below(r, 8));
+        put_size32(p);
+        put_byte(p, 0xc9);
+        break;
+    default:
+        put_run_steps(p, &run, 1 + below(r, 12));
+        if (below(r, 3))
+            put_run_end(p, &run);
+        break;
+    }
+}
+
 /* mov ecx, count; again: body; dec ecx, jnz again (or LOOP) */
 static void put_loop(struct piece *p)
 {
@@ -459,7 +882,7 @@ static void choose_piece(struct piece *p, unsigned at)
 
     do {
         assert_true(has_room(p, 400));
-        switch (below(r, p->s->modifies_itself ? 8 : 7)) {
+        switch (below(r, p->s->modifies_itself ? 9 : 8)) {
         case 0:
         case 1:
             put_accesses(p, false);
@@ -474,6 +897,9 @@ static void choose_piece(struct piece *p, unsigned at)
             put_loop(p);
             break;
         case 7:
+            put_stack_run(p, at);
+            break;
+        case 8:
             put_self_modification(p, at);
             break;
         default:

@@ -1,5 +1,6 @@
 /*
- * Random programs, each engine against the interpreter: registers, flags, memory and what a fault pushed. Segments of
+ * Random programs, each engine against the interpreter: registers, x87's pointers among them, flags, memory and what a
+ * fault pushed. x87's exceptions are masked most often, so that translated code has its instructions. Segments of
  * every kind, 16-bit and 32-bit code at CPL 0 and 3, in V86 mode and in real mode, pages that are absent, read-only,
  * the supervisor's, or another page under a second address; what the programs consist of is in random_program.h,
  * random_sys.h and random_shapes.h.
@@ -14,6 +15,7 @@
 #include "tests/unit/translator/random_shapes.h"
 
 #include "frontend/x86/annotate.h"
+#include "frontend/x86/fpu.h"
 
 enum { DEFAULT_CASES = 6000, RUNS = 3, PATIENCE_MS = 200, MAX_FAULTS = 40 };
 
@@ -21,6 +23,7 @@ enum { DEFAULT_CASES = 6000, RUNS = 3, PATIENCE_MS = 200, MAX_FAULTS = 40 };
 
 struct start {
     uint32_t gpr[8], eflags;
+    enum { MASKED_X87, UNMASKED_X87, X87_AS_BEFORE } x87; /* its exceptions; masked: registers are empty */
     uint64_t fill;
 };
 
@@ -50,6 +53,7 @@ static void choose_start(struct rng *r, const struct scene *s, struct start *sta
     if (is_real_or_v86(s) || (s->cpl && s->stack == STACK_16))
         start->gpr[ESP] |= rnd(r) << 16; /* SP alone counts */
     start->eflags = rnd(r) & (EFLAGS_OSZAPC | EFLAGS_DF);
+    start->x87 = below(r, 8) ? MASKED_X87 : UNMASKED_X87 + below(r, 2);
     start->fill = rnd(r);
 }
 
@@ -67,6 +71,10 @@ static void prepare(struct machine *m, const struct scene *s, const struct start
     put(m, CODE + s->offset, program, n);
     memcpy(cpu->gpr, start->gpr, sizeof start->gpr);
     cpu_set_eflags(cpu, start->eflags, EFLAGS_OSZAPC | EFLAGS_DF);
+    if (start->x87 != X87_AS_BEFORE)
+        fpu_init(cpu);
+    if (start->x87 == UNMASKED_X87)
+        fpu_set_control(cpu, FPU_CW_INIT & ~FPU_CW_MASKS);
     cpu->cr2 = 0;
     cpu->eip = CODE + s->offset - cpu->seg[CS].base;
     cpu->halt = CPU_RUNNING;

@@ -225,6 +225,29 @@ static void a_division_behind_a_jump_is_exact(void **state)
     }
 }
 
+/* The operand's address is computed where the ways meet, behind the change of its register; there may be no code of the
+ * host's for the instruction there. */
+static void x87_pointers_are_stored_where_ways_meet(void **state)
+{
+    static const uint8_t there[] = {0x90, 0x40}; /* nop, inc eax */
+    struct machine *m = *state;
+
+    for (unsigned i = 0; i < sizeof there; i++)
+        for (uint32_t pass = 0; pass < 4; pass++) {
+            PUT(m, CODE, 0xdb, 0xe3, 0xeb, 0x00,     /* fninit; jmp: another block */
+                0x85, 0xc9, 0x74, 0x0b,              /* test ecx, ecx; jz over */
+                0xd9, 0x44, 0xbb, 0x10, 0x83, 0xc3,  /* fld dword [ebx + edi * 4 + 10h]; add ebx, 8; */
+                0x08, 0x8d, 0x7f, 0xfd, 0x43,        /* lea edi, [edi - 3]; inc ebx */
+                there[i], 0xbe, LE32(0x1234), 0xf4); /* over: mov esi, 1234h; hlt */
+            m->cpu->gpr[EBX] = PLACE;
+            m->cpu->gpr[EDI] = 2;
+            m->cpu->gpr[ECX] = pass & 1;
+            run(m, CODE);
+            assert_int_equal(m->cpu->fpu.ip_offset, pass & 1 ? CODE + 8 : 0);
+            assert_int_equal(m->cpu->fpu.dp_offset, pass & 1 ? PLACE + 0x18 : 0);
+        }
+}
+
 int main(void)
 {
     static const struct engine_test tests[] = {
@@ -236,6 +259,7 @@ int main(void)
         TEST(xmm_registers_are_there_behind_a_jump),
         TEST(x87_is_there_behind_a_jump),
         TEST(x87_pointers_follow_the_way_taken),
+        TEST(x87_pointers_are_stored_where_ways_meet),
         TEST(a_loop_may_have_jumps_in_it),
         TEST(a_division_behind_a_jump_is_exact),
     };
