@@ -129,6 +129,8 @@ void select_unit_prepare(struct select *s, const struct ir_op *op);
 /* Before the guest instruction whose first operation is ir->op[first], and before the block is left. */
 void select_note_x87_data(struct select *s, uint32_t first);
 void select_note_x87(struct select *s);
+/* A way out of the loop: before this turn has notes of its own, those of the last one may not be outstanding. */
+void select_bar_x87_carry(struct select *s);
 /* At the end of a loop: may its notes stay outstanding? Then the sites at its beginning are to know, in the end. */
 bool select_x87_carries(const struct select *s);
 void select_x87_sites(struct select *s);

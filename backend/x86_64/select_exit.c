@@ -116,12 +116,11 @@ struct x64_link *select_new_link(struct select *s)
     return &s->job->link[s->job->n_links++];
 }
 
-static struct x64_link *add_link(struct select *s, uint8_t *field, uint8_t *expected, uint32_t target, unsigned jump)
+static struct x64_link *add_link(struct select *s, uint8_t *field, uint8_t *expected, uint32_t target)
 {
     struct x64_link *link = select_new_link(s);
 
-    *link = (struct x64_link){
-        .field = field, .expected = expected, .target = target, .block = s->job->block, .jump = (uint8_t)jump};
+    *link = (struct x64_link){.field = field, .expected = expected, .target = target, .block = s->job->block};
     return link;
 }
 
@@ -153,7 +152,7 @@ static void emit_stub(struct select *s, struct x64_link *link)
 }
 
 /* On at a constant target. `from`: where the jumping instruction is. */
-static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned jump)
+static void exit_to(struct select *s, uint32_t target, uint32_t from)
 {
     struct emit *e = &s->e;
     uint8_t *expected, *miss;
@@ -161,7 +160,7 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
     if (target_in_page(s, target)) {
         if (target <= from)
             emit_poll(s, (struct island){.kind = ISLAND_STOP, .stop_reg = HOST_REG_NONE, .target = target});
-        add_link(s, emit_jmp32(e), NULL, target, jump);
+        add_link(s, emit_jmp32(e), NULL, target);
         select_islands(s);
         return;
     }
@@ -173,7 +172,7 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
             emit_jmp_to(e, s->job->entry->lookup);
         } else {
             emit_poll(s, (struct island){.kind = ISLAND_STOP, .stop_reg = RDX});
-            add_link(s, emit_jmp32(e), NULL, target, jump)->to_landing = true;
+            add_link(s, emit_jmp32(e), NULL, target)->to_landing = true;
         }
         select_islands(s);
         return;
@@ -196,7 +195,7 @@ static void exit_to(struct select *s, uint32_t target, uint32_t from, unsigned j
     miss = emit_loop(e);
     emit_lea(e, 4, RDX, RM_MEM(RDX, -(int32_t)(target & 0xfff)));
     emit_mov_store(e, 4, STATE(translated.page_eip), RDX);
-    struct x64_link *link = add_link(s, emit_jmp32(e), expected, target, jump);
+    struct x64_link *link = add_link(s, emit_jmp32(e), expected, target);
     link->is_near = s->job->code_is_near;
     emit_patch8(miss, e->at);
     emit_stub(s, link);
@@ -335,33 +334,33 @@ void select_exit(struct select *s, const struct ir_op *op)
         select_note_x87(s);
     switch (op->opcode) {
     case IR_JMP:
-        exit_to(s, op->imm, here, op->arg);
+        exit_to(s, op->imm, here);
         break;
     case IR_SIDE:
-        s->x87_turn.is_barred |= s->x87_turn.in_loop && !(s->x87_turn.had_note && s->x87_turn.had_data);
+        select_bar_x87_carry(s);
         if (survey_target(s->job->ir, op))
             jump_within(s, op);
         else if (s->x87.last)
             s->side[s->n_side++] = (struct side_exit){emit_jcc32(e, op->arg), op->imm, s->x87};
         else
-            add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
+            add_link(s, emit_jcc32(e, op->arg), NULL, op->imm);
         break;
     case IR_JCC:
         if (s->survey.loops) {
             loop_back(s, op);
-            exit_to(s, next, here, IR_JUMP_PLAIN);
+            exit_to(s, next, here);
             break;
         }
         if (target_in_page(s, op->imm)) {
             if (op->imm <= here)
                 emit_branch_poll(s, op);
-            add_link(s, emit_jcc32(e, op->arg), NULL, op->imm, IR_JUMP_PLAIN);
-            exit_to(s, next, here, IR_JUMP_PLAIN);
+            add_link(s, emit_jcc32(e, op->arg), NULL, op->imm);
+            exit_to(s, next, here);
         } else {
             over = emit_jcc32(e, op->arg ^ 1);
-            exit_to(s, op->imm, here, IR_JUMP_PLAIN);
+            exit_to(s, op->imm, here);
             emit_patch32(over, e->at);
-            exit_to(s, next, here, IR_JUMP_PLAIN);
+            exit_to(s, next, here);
         }
         break;
     case IR_JZR:
@@ -373,7 +372,7 @@ void select_exit(struct select *s, const struct ir_op *op)
         emit_movzx(e, RCX, op->width == 2 ? 2 : 4, RM_REG(plan_reg[op->src]));
         over = emit_jrcxz(e);
         if (room < 128) {
-            exit_to(s, other, here, IR_JUMP_PLAIN);
+            exit_to(s, other, here);
             emit_patch8(over, e->at);
         } else {
             uint8_t *not_zero = emit_jmp32(e), *is_zero;
@@ -381,10 +380,10 @@ void select_exit(struct select *s, const struct ir_op *op)
             emit_patch8(over, e->at);
             is_zero = emit_jmp32(e);
             emit_patch32(not_zero, e->at);
-            exit_to(s, other, here, IR_JUMP_PLAIN);
+            exit_to(s, other, here);
             emit_patch32(is_zero, e->at);
         }
-        exit_to(s, zero, here, IR_JUMP_PLAIN);
+        exit_to(s, zero, here);
         break;
     }
     default:
@@ -401,7 +400,7 @@ void select_stubs(struct select *s)
         emit_patch32(side->field, s->e.at);
         s->x87 = side->x87;
         select_note_x87(s);
-        add_link(s, emit_jmp32(&s->e), NULL, side->target, IR_JUMP_PLAIN);
+        add_link(s, emit_jmp32(&s->e), NULL, side->target);
     }
     for (uint32_t i = 0; i < s->job->n_links; i++)
         if (!s->job->link[i].stub)

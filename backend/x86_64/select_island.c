@@ -94,7 +94,6 @@ static void emit_group_island(struct select *s, const struct island *island)
         *link = (struct x64_link){.field = emit_jmp32(e),
                                   .target = s->job->ir->offset[island->site.insn],
                                   .block = s->job->block,
-                                  .jump = IR_JUMP_PLAIN,
                                   .plain = true};
     }
 
@@ -243,15 +242,19 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 void select_within_reach(struct select *s, const struct ir_op *op)
 {
     /* x87's pointers may be stored before the operation. */
+    const struct ir_block *ir = s->job->ir;
     const enum ir_effect effect = ir_info[op->opcode].effect;
-    const bool joins = op->insn < s->job->ir->n_insns && s->survey.jumps_from[op->insn];
-    const bool notes_all = effect == IR_EFFECT_END || effect == IR_EFFECT_EXIT || joins;
-    const unsigned notes = !s->x87.last ? 0 : notes_all ? 44 : s->x87.data ? 24 : 0;
+    bool notes_all = effect == IR_EFFECT_END || effect == IR_EFFECT_EXIT;
+    unsigned notes;
     uint8_t *over;
 
-    if (!s->n_islands ||
-        (size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes + (s->stack.plus ? 14 : 0) <
-            116)
+    if (!s->n_islands)
+        return;
+    for (unsigned insn = op == ir->op ? 0 : op[-1].insn + 1u; insn <= op->insn && insn < ir->n_insns; insn++)
+        notes_all |= s->survey.jumps_from[insn] != 0; /* ways meet; some of them have no operation */
+    notes = !s->x87.last ? 0 : notes_all ? 44 : s->x87.data ? 24 : 0;
+    if ((size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes + (s->stack.plus ? 14 : 0) <
+        116)
         return;
     over = emit_jmp8(&s->e);
     select_islands(s);

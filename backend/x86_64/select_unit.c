@@ -4,7 +4,7 @@
  * The guest's XMM registers, and its x87 with the MMX registers in it, are brought into the host's when the first block
  * wants them (translated.unit_loaded, x87_loaded) and stay there until the run loop is entered. The translator uses
  * UNIT only while every exception is masked, so nothing traps. FIP, FDP and their selectors are kept by us: the host's
- * would be addresses of the host. Deviates: FDP is the linear address where the segment's base is not 0.
+ * would be addresses of the host.
  */
 #include "backend/x86_64/select.h"
 #include "frontend/x86/isa.h"
@@ -100,12 +100,17 @@ void select_note_x87_data(struct select *s, uint32_t first)
         s->x87_moves = 0u - (base + (index << data->scale));
 }
 
+void select_bar_x87_carry(struct select *s)
+{
+    s->x87_turn.is_barred |= s->x87_turn.in_loop && !(s->x87_turn.had_note && s->x87_turn.had_data);
+}
+
 void select_note_x87(struct select *s)
 {
     struct emit *e = &s->e;
     const struct ir_op *op = s->x87.last;
 
-    s->x87_turn.is_barred |= s->x87_turn.in_loop && !(s->x87_turn.had_note && s->x87_turn.had_data);
+    select_bar_x87_carry(s);
     if (!op)
         return;
     emit_mov_load(e, 4, RDX, STATE(translated.page_eip));

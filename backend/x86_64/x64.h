@@ -88,7 +88,6 @@ struct x64_link {
     uint8_t *expected; /* cross-page: immediate, 1 minus the code address that it was linked for (softmmu/flat.h) */
     uint32_t target;   /* offset from the page's first byte */
     uint32_t block;
-    uint8_t jump;    /* enum ir_jump */
     bool plain;      /* to a block without groups */
     bool is_near;    /* `expected` has 32 bits, else 64 */
     bool to_landing; /* EDX is EIP; leads to a landing, not to the code behind it */
