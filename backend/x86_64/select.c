@@ -824,13 +824,13 @@ static void select_before_loop(struct select *s)
     select_units_loaded(s, s->survey.sse, s->survey.x87);
     for (unsigned i = 0; i < s->survey.n_groups; i++)
         if (s->survey.group[i].hoisted && s->survey.group[i].place != PLACE_NONE) {
-            select_within_reach(s, map);
+            select_within_reach(s, map, 0);
             select_hoisted_group(s, i);
         }
     if (s->n_islands) { /* none of them in the loop's way */
         uint8_t *over;
 
-        select_within_reach(s, &any);
+        select_within_reach(s, &any, 0);
         over = emit_jmp8(&s->e);
         select_islands(s);
         emit_patch8(over, s->e.at);
@@ -872,7 +872,7 @@ uint8_t *x64_select(struct x64_job *job)
 
         if (s.e.at + OP_ROOM + 130 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
             return NULL;
-        select_within_reach(&s, op);
+        select_within_reach(&s, op, insn);
         while (insn < op->insn) {
             if (++insn < ir->n_insns && s.survey.jumps_from[insn])
                 select_meet(&s, insn);
@@ -900,7 +900,7 @@ uint8_t *x64_select(struct x64_job *job)
         const struct ir_op on = {
             .opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns], .dst = IR_NONE};
 
-        select_within_reach(&s, &on);
+        select_within_reach(&s, &on, ir->n_insns);
         select_exit(&s, &on);
     }
     select_islands(&s);

@@ -239,7 +239,7 @@ static unsigned op_room(const struct select *s, const struct ir_op *op)
 }
 
 /* An island takes 5 bytes of those that JRCXZ reaches, or all that one needs if it is alone. */
-void select_within_reach(struct select *s, const struct ir_op *op)
+void select_within_reach(struct select *s, const struct ir_op *op, unsigned begun)
 {
     /* x87's pointers may be stored before the operation. */
     const struct ir_block *ir = s->job->ir;
@@ -250,7 +250,7 @@ void select_within_reach(struct select *s, const struct ir_op *op)
 
     if (!s->n_islands)
         return;
-    for (unsigned insn = op == ir->op ? 0 : op[-1].insn + 1u; insn <= op->insn && insn < ir->n_insns; insn++)
+    for (unsigned insn = begun + 1; insn <= op->insn && insn < ir->n_insns; insn++)
         notes_all |= s->survey.jumps_from[insn] != 0; /* ways meet; some of them have no operation */
     notes = !s->x87.last ? 0 : notes_all ? 44 : s->x87.data ? 24 : 0;
     if ((size_t)(s->e.at - s->island[0].field) + 5 * s->n_islands + op_room(s, op) + notes + (s->stack.plus ? 14 : 0) <
