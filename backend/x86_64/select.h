@@ -103,8 +103,8 @@ void select_units_loaded(struct select *s, bool sse, bool x87);
 bool select_uses_t1(const struct ir_op *op);
 /* Has the row an operand with one of these letters? */
 bool select_has_letter(const struct isa_row *row, unsigned first, unsigned last);
-/* Makes room for `op`: lays the pending islands out, in the way if need be, if they would come out of reach. `begun`: the
- * guest instruction that the operation before belongs to. */
+/* Makes room for `op`: lays the pending islands out, in the way if need be, if they would come out of reach. `begun`:
+ * the guest instruction that the operation before belongs to. */
 void select_within_reach(struct select *s, const struct ir_op *op, unsigned begun);
 /* The code of those that were laid out as jumps, behind the block. */
 void select_far_islands(struct select *s);
