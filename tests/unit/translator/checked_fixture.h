@@ -8,6 +8,7 @@
 #include "frontend/x86/code.h"
 #include "softmmu/phys.h"
 #include "tests/unit/translator/compare.h"
+#include "tests/unit/translator/page_device.h"
 
 enum {
     PREVIOUS = DATA + 0x1000,
@@ -97,30 +98,9 @@ static inline uint32_t put_program(struct machine *m, unsigned slot, const struc
 
 /* ---- ours and the reference ---- */
 
-struct device {
-    uint8_t bytes[PHYS_PAGE_SIZE];
-    uint32_t writes;
-};
-static inline uint32_t device_read(void *self, uint32_t offset, unsigned width)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, ((struct device *)self)->bytes + offset, width);
-    return value;
-}
-static inline void device_write(void *self, uint32_t offset, uint32_t value, unsigned width)
-{
-    struct device *device = self;
-
-    memcpy(device->bytes + offset, &value, width);
-    device->writes = device->writes * 31 + offset + value;
-}
-static const struct bus_ops device_ops = {
-    .name = "checked", .read = device_read, .write = device_write, .max_width = 4};
-
 struct pair {
     struct machine *m[2]; /* the engine's, the interpreter's */
-    struct device device[2];
+    struct page_device device[2];
     uint8_t values[16];
     uint8_t cpl;
     uint16_t data; /* selector of DS, 0: the flat one */
@@ -135,6 +115,12 @@ static inline void put_both(struct pair *p, uint32_t at, const void *bytes, size
     put(m, at, bytes, n);
 }
 #define PUT_BOTH(p, at, ...) put_both((p), (at), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static inline uint32_t put_program_both(struct pair *p, const struct form *f)
+{
+    put_program(p->m[0], 0, f, false);
+    return put_program(p->m[1], 0, f, false);
+}
 
 /* Nothing in it does harm when it runs. */
 static inline void put_filler(struct pair *p, uint32_t first, uint32_t end)
@@ -184,7 +170,7 @@ static inline struct pair *pair_create(void *engines)
     for (unsigned i = 0; i < 2; i++) {
         p->m[i]->cpu->cr4 |= CR4_OSFXSR;
         memcpy(p->device[i].bytes, rom, sizeof rom);
-        phys_map_mmio(p->m[i]->phys, DEVICE, PHYS_PAGE_SIZE, &device_ops, &p->device[i]);
+        phys_map_mmio(p->m[i]->phys, DEVICE, PHYS_PAGE_SIZE, &page_device_ops, &p->device[i]);
         phys_map_rom(p->m[i]->phys, ROM, PHYS_PAGE_SIZE, rom);
         for (unsigned vector = 0; vector < 32; vector++)
             PUT(p->m[i], HANDLER(vector), HALT);

@@ -7,6 +7,16 @@
  */
 #include "tests/unit/translator/checked_fixture.h"
 
+/* A program whose translation expects aligned stores into the page, which holds code. */
+static uint32_t put_warm_program(struct pair *p, const struct form *f)
+{
+    const uint32_t program = put_program_both(p, f);
+
+    run_function(p, KEPT, "kept");
+    run_both(p, program, ASIDE, WARM, "aside");
+    return program;
+}
+
 /* ---- in one page ---- */
 
 static void stores_beside_code_stay_in_translated_code(void **state)
@@ -122,8 +132,7 @@ static void both_addresses_of_a_page_see_its_code_change(void **state)
     uint32_t program = 0;
 
     page_both(p);
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
+    program = put_program_both(p, &forms[MOV_EAX]);
     run_function(p, KEPT, "kept");
     for (unsigned round = 0; round < 16; round++) {
         const uint32_t shift = round & 1 ? ALIAS - PAGE : 0, other = ALIAS - PAGE - shift, code = PAGE + 0x400;
@@ -177,12 +186,8 @@ static void pages_that_displace_each_other_in_the_tlb_are_told_apart(void **stat
 static void code_that_is_added_to_a_checked_page_is_seen(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_warm_program(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
-    run_function(p, KEPT, "kept");
-    run_both(p, program, ASIDE, WARM, "aside");
     for (uint32_t code = PAGE + 0x400; code < PAGE + 0xfc0; code += 37) {
         put_function(p, code, 9);
         run_both(p, program, code - 4, 1, "beside what is to be code");
@@ -199,12 +204,8 @@ static void code_that_is_added_to_a_checked_page_is_seen(void **state)
 static void dead_code_is_stored_to_as_data(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_warm_program(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
-    run_function(p, KEPT, "kept");
-    run_both(p, program, ASIDE, WARM, "aside");
     for (unsigned n = 12; n < 56; n += 4)
         for (unsigned hit = 0; hit + 4 <= n; hit += 4) {
             const uint32_t code = PAGE + 0x408;
@@ -237,8 +238,7 @@ static void code_that_is_to_be_translated_anew_is_stored_to_as_data(void **state
     uint32_t program = 0;
     unsigned died = 0;
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
+    program = put_program_both(p, &forms[MOV_EAX]);
     run_function(p, KEPT, "kept");
     for (unsigned i = 0; i < 2 * WARM; i++)
         run_both(p, program, ASIDE + i % 2, 1, "aside");
@@ -268,12 +268,8 @@ static void code_that_is_to_be_translated_anew_is_stored_to_as_data(void **state
 static void blocks_that_overlap_are_seen_one_without_the_other(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_warm_program(p, &forms[MOV_AL]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_AL], false);
-    run_function(p, KEPT, "kept");
-    run_both(p, program, ASIDE, WARM, "aside");
     for (uint32_t first = PAGE + 0x400; first < PAGE + 0x480; first += 7) {
         const uint32_t second = first + 0x11, target = second + 1 + 0x40;
         uint64_t kills[2];
@@ -332,10 +328,8 @@ static void writes_of_devices_to_checked_code_are_seen(void **state)
     static const uint8_t bytes[64] = {0x45, 0x41, 0x42, 0x43, 0x46, HALT, 0x47};
     struct pair *p = pair_create(*state);
     const uint32_t code = PAGE + 0x43a;
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (uint32_t n = 1; n < 40; n++)
         for (uint32_t at = code - n; at <= code + 12; at += 5) {
             put_filler(p, code - 64, code + 192);
@@ -358,10 +352,8 @@ static void writes_of_devices_to_checked_code_are_seen(void **state)
 static void a_page_that_lost_all_its_code_is_stored_to_and_gets_new_code(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     put_filler(p, PAGE, NEXT);
     for (uint32_t i = 0; i < 20; i++) {
         const uint32_t code = PAGE + 0x400 + 12 * i;
@@ -402,10 +394,8 @@ static int setup_threshold(void **state)
 static void code_that_is_interpreted_in_a_checked_page_is_seen(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (unsigned i = 0; i < THRESHOLD + 2; i++)
         run_both(p, program, ASIDE + i % 2, WARM, "aside");
     for (unsigned round = 0; round < 32; round++) {
@@ -458,10 +448,8 @@ static void fill_with_translations(struct pair *p, uint32_t first, unsigned n)
 static void flushes_of_translations_leave_no_map_behind(void **state)
 {
     struct pair *p = pair_create(*state);
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (unsigned round = 0; round < 24; round++) {
         const uint32_t code = PAGE + 0x400 + 40 * round;
 
@@ -487,10 +475,8 @@ static void a_cache_that_overflows_leaves_no_map_behind(void **state)
     struct pair *p = pair_create(*state);
     const struct translator *t = p->m[0]->cpu->translator;
     const bool is_tiny = is_jit(p) && t->options.cache_bytes == variants[JIT_TINY].options.cache_bytes;
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (unsigned round = 0; round < (is_tiny ? 300 : 3); round++) {
         const uint32_t code = PAGE + 0x400 + 40 * (round % 64);
 
@@ -512,10 +498,8 @@ static void flushes_leave_no_map_of_a_page_that_the_interpreter_has(void **state
     enum { FILLERS = 60 };
     struct pair *p = pair_create(*state);
     const uint32_t filler = DATA + 0x5000;
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (unsigned i = 0; i < THRESHOLD + 2; i++) {
         run_both(p, program, ASIDE + i % 2, WARM, "aside");
         run_function(p, KEPT, "kept");
@@ -550,10 +534,8 @@ static void interpreted_code_that_died_is_stored_to_as_data(void **state)
 {
     struct pair *p = pair_create(*state);
     const uint32_t code = PAGE + 0x400, other = PAGE + 0x500;
-    uint32_t program = 0;
+    const uint32_t program = put_program_both(p, &forms[MOV_EAX]);
 
-    BOTH(p, m)
-    program = put_program(m, 0, &forms[MOV_EAX], false);
     for (unsigned i = 0; i < THRESHOLD + 2; i++) {
         run_both(p, program, ASIDE + i % 2, WARM, "aside");
         run_function(p, KEPT, "kept");
