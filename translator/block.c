@@ -7,7 +7,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "frontend/x86/code.h"
 #include "frontend/x86/cpuid.h"
@@ -15,7 +14,8 @@
 #include "translator/internal.h"
 #include "translator/lens.h"
 
-#define BLOCK_ROOM (64u << 10) /* no block's host code is longer */
+#define BLOCK_ROOM  (64u << 10) /* no block's host code is longer */
+#define BLOCK_USUAL (8u << 10)  /* few are longer */
 
 static uint32_t block_hash(phys_addr address, uint32_t mode, uint32_t eip)
 {
@@ -60,6 +60,11 @@ static struct translated_page *page_find(const struct translator *t, phys_addr p
     while (p && p->page != page)
         p = p->next_in_bucket;
     return p;
+}
+
+const struct translated_page *block_page(const struct translator *t, phys_addr address)
+{
+    return page_find(t, address & PHYS_PAGE_MASK);
 }
 
 bool block_page_has_code(struct translator *t, phys_addr page)
@@ -222,12 +227,6 @@ static void bytes_in_page(const struct block *block, phys_addr page, unsigned *f
 #define PLAIN_FACTOR     32u
 #define STORES_PER_DECAY 4096u
 
-/* Cycles of a clock that is cheap to read. */
-static uint64_t now_cycles(void)
-{
-    return __builtin_ia32_rdtsc();
-}
-
 static struct heat *heat_at(struct translator *t, phys_addr address)
 {
     return &t->heat[(address ^ address >> 16) % HEAT_ENTRIES];
@@ -318,7 +317,7 @@ bool block_code_written(struct translator *t, phys_addr page_address, unsigned f
     if (!code_bytes_take(&page->code, first, last))
         return true;
     if (!page->hit_at)
-        page->hit_at = now_cycles();
+        page->hit_at = host_cycles();
     for (unsigned line = code_bytes_first_line(&page->code, first); line <= last / CODE_LINE_BYTES; line++)
         for (struct block_ref **at = &page->beginning[line]; *at;) {
             struct block *block = (*at)->block;
@@ -427,6 +426,10 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     const bool crosses = place->second_page != NO_PAGE;
     uint8_t *const start = t->code_at;
 
+    if (t->code_at + BLOCK_USUAL > t->code_ready)
+        code_memory_bring_in(&t->memory, &t->code_ready);
+    if (t->cold_at + BLOCK_USUAL > t->cold_ready)
+        code_memory_bring_in(&t->memory, &t->cold_ready);
     if (t->for_computed_jump)
         emit_landing(t, block);
     struct x64_job job = {
@@ -493,14 +496,6 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     return true;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static void add_to_page(struct translator *t, struct block *block, phys_addr address)
 {
     struct translated_page *page = page_find(t, address);
@@ -519,6 +514,7 @@ static void add_to_page(struct translator *t, struct block *block, phys_addr add
         mmu_rewatch(&t->cpu->mmu, address);
     }
     bytes_in_page(block, address, &first, &last);
+    page->begins[first / CODE_LINE_BYTES] |= 1ull << first % CODE_LINE_BYTES;
     *ref = (struct block_ref){block, page->beginning[first / CODE_LINE_BYTES]};
     page->beginning[first / CODE_LINE_BYTES] = ref;
     page->n_alive++;
@@ -529,9 +525,7 @@ static void add_to_page(struct translator *t, struct block *block, phys_addr add
 static struct block *translate(struct translator *t, const struct code_place *place, const uint8_t *bytes, size_t avail,
                                bool plain)
 {
-    /* Reading the clock costs as much as an instruction: every sixteenth block stands for the others. */
-    const bool is_timed = t->count.blocks % 16 == 0;
-    const uint64_t start_ns = is_timed ? now_ns() : 0, start = now_cycles();
+    const uint64_t start = host_cycles();
     const uint32_t mode = t->current_mode;
     const struct x86_mode *m = &t->mode[mode].mode;
     const bool flat_code = is_flat_code(m), crosses = place->second_page != NO_PAGE;
@@ -586,10 +580,9 @@ static struct block *translate(struct translator *t, const struct code_place *pl
     t->count.blocks++;
     t->count.insns += block->n_insns;
     t->count.guest_bytes += span;
-    block->born = now_cycles();
+    block->born = host_cycles();
     block->cost = block->born - start;
-    if (is_timed)
-        t->count.translate_ns += 16 * (now_ns() - start_ns);
+    t->count.translate_cycles += block->cost;
     if (log_is_on(LENS_CATEGORIES))
         lens_print_block(t, block, bytes);
     return block;
@@ -700,10 +693,14 @@ bool block_exists(struct translator *t, phys_addr address)
  * younger ones loops are still being found, which want to be whole. */
 #define SETTLED_BLOCKS 2048u
 
-bool block_has_settled(const struct translator *t, phys_addr address)
+bool block_has_settled(const struct translator *t, const struct translated_page *page, phys_addr address)
 {
-    const struct block *block = find_known(t, address, t->current_mode, 0);
+    const unsigned offset = (unsigned)(address & 0xfff);
+    const struct block *block;
 
+    if (!page || !(page->begins[offset / CODE_LINE_BYTES] >> offset % CODE_LINE_BYTES & 1))
+        return false;
+    block = find_known(t, address, t->current_mode, 0);
     return block && t->n_blocks - block->number > SETTLED_BLOCKS;
 }
 

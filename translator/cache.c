@@ -30,6 +30,19 @@ fail:
     return false;
 }
 
+#define PIECE_BYTES ((size_t)256 << 10)
+
+void code_memory_bring_in(const struct code_memory *memory, uint8_t **ready)
+{
+    const size_t done = (size_t)(*ready - memory->write), left = memory->size_bytes - done,
+                 bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+
+    /* Where the host cannot, page faults do the same. */
+    if (madvise(*ready, bytes, MADV_POPULATE_WRITE) == 0)
+        madvise((void *)(uintptr_t)code_memory_exec(memory, *ready), bytes, MADV_POPULATE_READ);
+    *ready += bytes;
+}
+
 void code_memory_destroy(struct code_memory *memory)
 {
     if (!memory->write)

@@ -15,6 +15,9 @@ struct code_memory {
 /* False with errno set on failure. */
 bool code_memory_create(struct code_memory *memory, size_t size_bytes);
 void code_memory_destroy(struct code_memory *memory);
+/* Has the host bring the memory behind `*ready` in, for both uses, and moves that on. One page fault after the other
+ * would take several times as long. */
+void code_memory_bring_in(const struct code_memory *memory, uint8_t **ready);
 
 static inline const void *code_memory_exec(const struct code_memory *memory, const uint8_t *written)
 {

@@ -8,6 +8,7 @@
 #include "frontend/x86/lower.h"
 #include "softmmu/flat.h"
 #include "translator/cache.h"
+#include "translator/cycles.h"
 #include "translator/ir.h"
 #include "translator/translator.h"
 
@@ -70,6 +71,7 @@ struct translated_page {
     bool is_checked;  /* code_bytes may be in tables (flat_fill_checked()) */
     uint64_t hit_at;  /* when the first store hit one since the last translation; 0: none has */
     struct code_bytes code;
+    uint64_t begins[CODE_LINES];             /* bit n of a line: a block has begun at its byte n, if it lives or not */
     struct block_ref *beginning[CODE_LINES]; /* blocks by the line that their first byte of this page is in */
     struct translated_page *next_in_bucket;
 };
@@ -94,7 +96,7 @@ struct link_state {
 };
 
 struct translator_counters {
-    uint64_t blocks, insns, guest_bytes, host_bytes, translate_ns;            /* translated */
+    uint64_t blocks, insns, guest_bytes, host_bytes, translate_cycles;        /* translated */
     uint64_t callouts, callouts_end, misses, links, lookups, entries, faults; /* ways into C code */
     uint64_t killed;                                                          /* by stores */
     uint64_t cold; /* blocks interpreted because they were cold */
@@ -108,6 +110,7 @@ struct translator {
     struct x64_entry entry;
     uint8_t *code_start, *code_at; /* blocks begin behind the trampolines */
     uint8_t *cold_start, *cold_at; /* what of them seldom runs, in the memory's second half: it would fill the cache */
+    uint8_t *code_ready, *cold_ready; /* up to there the host has brought the memory in */
     struct mode_entry mode[MODES_MAX];
     uint32_t n_modes, current_mode;
     bool for_computed_jump;           /* what block_at_eip translates begins with a landing */
@@ -166,7 +169,8 @@ struct translator {
         bool is_translation, is_write;
     } fault;
     struct translator_counters count;
-    uint64_t *callouts_of_row; /* by ISA row, for `info jit` */
+    struct cycle_scale created; /* when the translator was */
+    uint64_t *callouts_of_row;  /* by ISA row, for `info jit` */
 };
 
 /* ---- mode.c ---- */
@@ -221,8 +225,12 @@ struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
 /* Is there a block for the code at that physical address, as the processor is now? */
 bool block_exists(struct translator *t, phys_addr address);
-/* Does a block of the current mode, whose code is flat, begin there that is older than most of the code that runs? */
-bool block_has_settled(const struct translator *t, phys_addr address);
+/* What is known of the page with code that `address` is in; NULL: it has none. Owned by `t`, until everything is
+ * flushed. */
+const struct translated_page *block_page(const struct translator *t, phys_addr address);
+/* Does a block of the current mode, whose code is flat, begin there that is older than most of the code that runs?
+ * `page`: block_page() of it. */
+bool block_has_settled(const struct translator *t, const struct translated_page *page, phys_addr address);
 /* Counts a run of code at the physical address that has no translation. True while it should be interpreted. */
 bool block_is_cold(struct translator *t, phys_addr address);
 /* A store has hit code at the physical address that was interpreted. */
@@ -230,8 +238,8 @@ void block_cold_code_written(struct translator *t, phys_addr address);
 /* A store of any writer hit a page with code. True if the page still holds blocks. */
 bool block_code_written(struct translator *t, phys_addr page, unsigned first, unsigned last);
 bool block_page_has_code(struct translator *t, phys_addr page);
-/* The TLB knows `address`, to which a store missed: if its page holds code translated code is to look itself from now on
- * whether it hits that. */
+/* The TLB knows `address`, to which a store missed: if its page holds code translated code is to look itself from now
+ * on whether it hits that. */
 void block_check_stores(struct translator *t, lin_addr address);
 void block_link(struct translator *t, uint32_t link, struct block *to);
 /* Has the block a landing, or can it be given one? */

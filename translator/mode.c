@@ -33,7 +33,8 @@ static struct window_time guest_time(const struct translator *t)
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (struct window_time){
-        .busy_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec - t->count.translate_ns,
+        .busy_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec -
+                   cycles_to_ns(&t->created, t->count.translate_cycles),
         .idle_ns = t->cpu->idle_ns,
     };
 }

@@ -553,6 +553,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     if (!t)
         return false;
     t->cpu = cpu;
+    t->created = cycle_scale_begin();
     t->options = *options;
     if (options->lockstep) {
         t->options.no_chain = t->options.count = true;
@@ -569,6 +570,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         free(t);
         return false;
     }
+    madvise(t->arena, ARENA_BYTES, MADV_HUGEPAGE);
     if (!code_memory_create(&t->memory, t->options.cache_bytes)) {
         *error = "the host refuses memory that is executable";
         goto fail;
@@ -584,7 +586,8 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
     }
     x86_lower_init();
     t->code_start = t->code_at = x64_emit_entry(t->memory.write, &t->entry);
-    t->cold_start = t->cold_at = t->memory.write + t->memory.size_bytes / 2;
+    t->code_ready = t->memory.write;
+    t->cold_start = t->cold_at = t->cold_ready = t->memory.write + t->memory.size_bytes / 2;
     if (!jumps_create(t)) {
         jumps_destroy(t);
         flat_destroy(&cpu->mmu);
@@ -697,8 +700,9 @@ void translator_print_info(const struct cpu *cpu, FILE *out)
             "translated: %llu blocks, %llu instructions, %llu guest bytes, %llu host bytes (%.1f per guest byte)\n",
             (unsigned long long)c->blocks, (unsigned long long)c->insns, (unsigned long long)c->guest_bytes,
             (unsigned long long)c->host_bytes, c->guest_bytes ? (double)c->host_bytes / (double)c->guest_bytes : 0);
-    fprintf(out, "translation time: %.1f ms, %.0f ns per guest instruction\n", (double)c->translate_ns / 1e6,
-            c->insns ? (double)c->translate_ns / (double)c->insns : 0);
+    fprintf(out, "translation time: %.1f ms, %.0f cycles of the host's TSC per guest instruction\n",
+            (double)cycles_to_ns(&t->created, c->translate_cycles) / 1e6,
+            c->insns ? (double)c->translate_cycles / (double)c->insns : 0);
     fprintf(out, "code cache: %zu of %zu KiB used, %llu flushes, %llu blocks killed by stores\n",
             (size_t)(t->code_at - t->memory.write + t->cold_at - t->cold_start) >> 10, t->memory.size_bytes >> 10,
             (unsigned long long)c->flushes, (unsigned long long)c->killed);

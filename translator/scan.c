@@ -80,8 +80,9 @@ struct scan {
     size_t avail;
     unsigned max_insns;
     bool may_join;
-    uint32_t at;         /* bytes scanned */
-    uint32_t inline_ops; /* of the last instruction, if it is emulated inline */
+    const struct translated_page *page; /* the one that it lies in, if that has code */
+    uint32_t at;                        /* bytes scanned */
+    uint32_t inline_ops;                /* of the last instruction, if it is emulated inline */
     bool ended;
     /* Side exits whose targets the block has not come to, as offsets in the page. */
     unsigned n_side;
@@ -203,7 +204,7 @@ static void scan_insns(struct scan *s)
         if (decode_insn(in, bytes, s->avail - s->at, s->mode->code32, t->cpu->model->isa_features) != DECODE_OK)
             break; /* crosses the page, or too long: interpreted */
         if (ir->n_insns &&
-            (lockstep_cuts_before(t, bytes) || (s->may_join && block_has_settled(t, s->address + s->at))))
+            (lockstep_cuts_before(t, bytes) || (s->may_join && block_has_settled(t, s->page, s->address + s->at))))
             break;
         ir->offset[ir->n_insns] = (uint16_t)page_offset_of(s);
         if (come_to_target(s) && s->df_is_changed)
@@ -255,6 +256,7 @@ uint32_t scan_block(struct translator *t, const struct x86_mode *mode, phys_addr
         .avail = avail,
         .max_insns = max_insns,
         .may_join = may_join,
+        .page = block_page(t, address),
     };
 
     ir_begin(ir, !mode->code32);
