@@ -554,6 +554,7 @@ static struct block *translate(struct translator *t, const struct code_place *pl
                             .alive = true,
                             .code16 = t->ir.code16,
                             .plain = plain,
+                            .asked = t->ir.asked,
                             .n_insns = t->ir.n_insns,
                             .n_ops = t->ir.n_ops,
                             .number = t->n_blocks,
@@ -687,6 +688,13 @@ bool block_exists(struct translator *t, phys_addr address)
     const uint32_t mode = mode_update(t);
 
     return find_known(t, address, mode, is_flat_code(&t->mode[mode].mode) ? 0 : t->cpu->eip);
+}
+
+bool block_is_inside(struct translator *t, phys_addr address)
+{
+    const struct translated_page *page = block_page(t, address);
+
+    return page && code_bytes_has(&page->code, (unsigned)(address & 0xfff)) && !block_exists(t, address);
 }
 
 /* A way that leads into a block for the first time after so many others is a rare one: it need not have a copy. Among

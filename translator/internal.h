@@ -16,6 +16,7 @@
 #define PAGE_BUCKETS    4096u
 #define MODES_MAX       64u
 #define MODE_GUESSES    256u
+#define MODE_KINDS      64u
 #define ADAPTED_ENTRIES 65536u
 #define FOUND_ENTRIES   1024u
 #define HEAT_ENTRIES    65536u
@@ -39,7 +40,8 @@ struct block {
     bool alone; /* with lockstep: one instruction that is not compared */
     bool alive; /* false: a store has hit its bytes */
     bool code16;
-    bool plain; /* its accesses form no groups; for what a page does not serve */
+    bool plain;    /* its accesses form no groups; for what a page does not serve */
+    uint8_t asked; /* what of its mode it would have liked to know (struct ir_block) */
     uint32_t n_insns, n_ops;
     uint32_t number;            /* index into translator.block */
     uint32_t incoming;          /* links that lead here: head of a list through link_next */
@@ -117,6 +119,14 @@ struct translator {
     const void **no_jumps;            /* a table for computed jumps with nothing in it */
     struct jump_note *jump_notes;     /* all modes' */
     uint8_t mode_guess[MODE_GUESSES]; /* by a hash of the key */
+    /* By what kind of mode it is (privilege, real or protected, 16 or 32 bits): what no code of that kind has depended
+     * on yet, so that it is translated once for all values of it. */
+    struct unasked {
+        uint64_t clear, set; /* bits of the key */
+        uint64_t since;      /* host_cycles() of the first one of n_asks */
+        uint32_t n_asks;     /* lately */
+        uint8_t parts;       /* enum x86_mode_part */
+    } unasked[MODE_KINDS];
 
     struct block *bucket[BLOCK_BUCKETS];
     struct translated_page *page_bucket[PAGE_BUCKETS];
@@ -177,6 +187,12 @@ struct translator {
 
 /* The mode that cpu is in, as an index into t->mode; also makes it the current one. */
 uint32_t mode_update(struct translator *t);
+/* Before the first mode_update(). */
+void modes_create(struct translator *t);
+/* The block, which would like to know `asked` parts of its mode, has had to do without. True if that was so often
+ * enough: then its mode is another now. What was translated for the old one is not entered again; where it runs it goes
+ * on as it is, since it depends on none of them. */
+bool mode_ask(struct translator *t, const struct block *block);
 
 static inline bool is_flat_code(const struct x86_mode *mode)
 {
@@ -225,6 +241,8 @@ struct block *block_at_eip_plain(struct translator *t);
 void block_flush_all(struct translator *t);
 /* Is there a block for the code at that physical address, as the processor is now? */
 bool block_exists(struct translator *t, phys_addr address);
+/* Is the code at that physical address part of a block, and does none begin there, as the processor is now? */
+bool block_is_inside(struct translator *t, phys_addr address);
 /* What is known of the page with code that `address` is in; NULL: it has none. Owned by `t`, until everything is
  * flushed. */
 const struct translated_page *block_page(const struct translator *t, phys_addr address);

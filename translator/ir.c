@@ -14,6 +14,7 @@ void ir_begin(struct ir_block *ir, bool code16)
 {
     ir->n_ops = ir->n_insns = 0;
     ir->code16 = code16;
+    ir->asked = 0;
     ir->offset[0] = 0;
 }
 

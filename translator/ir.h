@@ -124,6 +124,7 @@ struct ir_op {
 struct ir_block {
     uint32_t n_ops, n_insns;
     bool code16;                       /* EIP wraps at 16 bits */
+    uint8_t asked;                     /* parts of the mode that lowerings wanted to know (frontend/x86/lower.h) */
     uint16_t offset[IR_MAX_INSNS + 1]; /* of each guest instruction in its page, and of the byte after the last one */
     struct ir_op op[IR_MAX_OPS];
 };

@@ -18,8 +18,68 @@ enum {
     KEY_FORWARD,
     KEY_SEG,
     KEY_SEG_BITS = 3,
+    KEY_SEG_MASK = (1 << KEY_SEG_BITS) - 1,
     KEY_WINDOWED = KEY_SEG + KEY_SEG_BITS * SREGS,
+    KEY_UNASKED, /* enum x86_mode_part */
 };
+
+/* Modes alike up to there ask alike (translator.unasked). */
+_Static_assert(1u << KEY_IOPL == MODE_KINDS, "a place for each kind of mode");
+
+/* Where each part of enum x86_mode_part lies in a key, and what is there while it is unasked. */
+static const struct {
+    uint64_t mask, least;
+} key_part[X86_MODE_PARTS] = {
+    {(uint64_t)KEY_SEG_MASK << (KEY_SEG + KEY_SEG_BITS * FS),
+     (uint64_t)SEG_CLASS_OTHER << (KEY_SEG + KEY_SEG_BITS * FS)},
+    {(uint64_t)KEY_SEG_MASK << (KEY_SEG + KEY_SEG_BITS * GS),
+     (uint64_t)SEG_CLASS_OTHER << (KEY_SEG + KEY_SEG_BITS * GS)},
+    {1ull << KEY_X87, 0},
+    {1ull << KEY_SSE, 0},
+};
+
+static void set_unasked(struct translator *t, unsigned kind, unsigned parts)
+{
+    struct unasked *unasked = &t->unasked[kind];
+
+    *unasked = (struct unasked){.parts = (uint8_t)parts, .set = (uint64_t)parts << KEY_UNASKED};
+    for (unsigned i = 0; i < X86_MODE_PARTS; i++)
+        if (parts >> i & 1) {
+            unasked->clear |= key_part[i].mask;
+            unasked->set |= key_part[i].least;
+        }
+}
+
+void modes_create(struct translator *t)
+{
+    for (unsigned kind = 0; kind < MODE_KINDS; kind++) {
+        const bool is_programs = kind >> KEY_CPL == 3 || !(kind >> KEY_PROTECTED & 1);
+
+        set_unasked(t, kind, X86_MODE_FS | X86_MODE_GS | (is_programs ? 0u : X86_MODE_X87 | X86_MODE_SSE));
+    }
+}
+
+/* Asking costs another translation of all that is in use: not for what a kernel does once in a while. */
+#define ASKS_WANTED 256u
+#define ASKS_CYCLES (4u << 20)
+
+bool mode_ask(struct translator *t, const struct block *block)
+{
+    const unsigned kind = t->mode[block->mode].key % MODE_KINDS;
+    struct unasked *unasked = &t->unasked[kind];
+    const uint64_t now = host_cycles();
+
+    if (!(unasked->parts & block->asked))
+        return false;
+    if (now - unasked->since > ASKS_CYCLES) {
+        unasked->since = now;
+        unasked->n_asks = 0;
+    }
+    if (++unasked->n_asks < ASKS_WANTED)
+        return false;
+    set_unasked(t, kind, unasked->parts & ~block->asked);
+    return true;
+}
 
 static inline uint64_t seg_key(const struct cpu *cpu, unsigned seg)
 {
@@ -66,9 +126,13 @@ static uint64_t mode_key(const struct translator *t)
                          (uint64_t) !(cpu->eflags & EFLAGS_DF) << KEY_FORWARD |
                          (uint64_t)is_windowed(t) << KEY_WINDOWED;
 
+    const struct unasked *unasked = &t->unasked[key % MODE_KINDS];
+
     /* No loop: this runs at every change of mode. */
-    return key | seg_key(cpu, ES) | seg_key(cpu, CS) | seg_key(cpu, SS) | seg_key(cpu, DS) | seg_key(cpu, FS) |
-           seg_key(cpu, GS);
+    return ((key | seg_key(cpu, ES) | seg_key(cpu, CS) | seg_key(cpu, SS) | seg_key(cpu, DS) | seg_key(cpu, FS) |
+             seg_key(cpu, GS)) &
+            ~unasked->clear) |
+           unasked->set;
 }
 
 static struct x86_mode mode_of_key(uint64_t key)
@@ -84,10 +148,11 @@ static struct x86_mode mode_of_key(uint64_t key)
         .sse_native = key >> KEY_SSE & 1,
         .forward = key >> KEY_FORWARD & 1,
         .windowed = key >> KEY_WINDOWED & 1,
+        .unasked = key >> KEY_UNASKED & ((1u << X86_MODE_PARTS) - 1),
     };
 
     for (unsigned i = 0; i < SREGS; i++)
-        mode.seg[i] = key >> (KEY_SEG + KEY_SEG_BITS * i) & ((1 << KEY_SEG_BITS) - 1);
+        mode.seg[i] = key >> (KEY_SEG + KEY_SEG_BITS * i) & KEY_SEG_MASK;
     return mode;
 }
 

@@ -270,6 +270,8 @@ static const void *interpret_insn(struct translator *t, struct block *block, con
         flat_fill(&cpu->mmu, target, 1, true, cpu->view);
         flat_fill(&cpu->mmu, target, 1, false, cpu->view); /* CMPS, SCAS */
     }
+    if (block->asked && mode_ask(t, block))
+        goes_on = false;
     if (goes_on && !site->crosses && flushes == t->count.flushes && block->alive &&
         goes_on_behind(t, block, in, site->kind, had_x87)) {
         if (had_x87)
@@ -417,8 +419,9 @@ static void settle(struct cpu *cpu)
 
 #define DETOUR_BLOCKS 32u
 
-/* The next block of a detour: what a group could not do is interpreted until the way leads to a translation again, so
- * that it leaves none of its own behind. NULL: back to translated code. Raises #PF. */
+/* The next block of a detour: what a group could not do is interpreted until the way leads to where a translation
+ * begins, or will: a detour leaves none behind that begins in the middle of another. NULL: back to translated code.
+ * Raises #PF. */
 static struct code_block *next_on_detour(struct translator *t, unsigned *left)
 {
     struct cpu *cpu = t->cpu;
@@ -428,7 +431,7 @@ static struct code_block *next_on_detour(struct translator *t, unsigned *left)
         return NULL;
     prepare_fault(cpu, cpu->eip);
     block = code_find(cpu);
-    return block && !block_exists(t, block->address) ? block : NULL;
+    return block && block_is_inside(t, block->address) ? block : NULL;
 }
 
 /* What has no translation: blocks as long as they are cold, else one instruction. */
@@ -483,6 +486,8 @@ void engine_enter(struct translator *t, struct block *block)
         enter_code(t, code_memory_exec(&t->memory, block->code));
         return;
     }
+    if (block->asked)
+        mode_ask(t, block);
     done = ir_run(cpu, block->op, block->offset, block->insn, cpu->translated.page_eip, block->code16, &block->alive);
     if (done > block->n_insns) /* the jump that closes a block is no instruction */
         done = block->n_insns;
@@ -554,6 +559,7 @@ bool translator_create(struct cpu *cpu, const struct translator_options *options
         return false;
     t->cpu = cpu;
     t->created = cycle_scale_begin();
+    modes_create(t);
     t->options = *options;
     if (options->lockstep) {
         t->options.no_chain = t->options.count = true;

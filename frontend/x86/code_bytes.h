@@ -50,6 +50,12 @@ static inline void code_bytes_clear(struct code_bytes *code, unsigned first, uns
         code->line[i] &= ~code_bytes_bits(i, first, last);
 }
 
+/* May a block have that byte of the page? */
+static inline bool code_bytes_has(const struct code_bytes *code, unsigned byte)
+{
+    return code->line[byte / CODE_LINE_BYTES] >> byte % CODE_LINE_BYTES & 1;
+}
+
 /* Bytes first..last of the page were written: true if a block may have one of them. The caller kills all that have. */
 static inline bool code_bytes_take(struct code_bytes *code, unsigned first, unsigned last)
 {

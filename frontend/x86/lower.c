@@ -219,6 +219,17 @@ static void set_address(struct ir_op *op, struct lower_address a)
     op->imm = a.disp;
 }
 
+bool lower_knows(struct lower *l, unsigned parts)
+{
+    l->ir->asked |= (uint8_t)(l->mode->unasked & parts);
+    return !(l->mode->unasked & parts);
+}
+
+bool lower_knows_segment(struct lower *l, unsigned seg)
+{
+    return lower_knows(l, seg == FS ? X86_MODE_FS : seg == GS ? X86_MODE_GS : 0);
+}
+
 /* May the access be made with no more checks than a MAP does? */
 static bool access_is_plain(const struct x86_mode *mode, unsigned width, enum ir_access access, struct lower_address a)
 {
@@ -241,7 +252,7 @@ bool lower_map(struct lower *l, unsigned width, enum ir_access access, struct lo
 {
     struct ir_op *op;
 
-    if (width > 16 || !access_is_plain(l->mode, width, access, a))
+    if (width > 16 || !lower_knows_segment(l, a.seg) || !access_is_plain(l->mode, width, access, a))
         return false;
     op = ir_add(l->ir, IR_MAP, width);
     set_address(op, a);

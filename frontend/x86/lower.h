@@ -9,6 +9,15 @@
 #include "frontend/x86/insn.h"
 #include "translator/ir.h"
 
+/* Parts of a mode that most code does not depend on. */
+enum x86_mode_part {
+    X86_MODE_FS = 1 << 0, /* the segments' classes */
+    X86_MODE_GS = 1 << 1,
+    X86_MODE_X87 = 1 << 2, /* x87_native, sse_native */
+    X86_MODE_SSE = 1 << 3,
+};
+#define X86_MODE_PARTS 4u
+
 /* What the translation of an instruction depends on beside its bytes. */
 struct x86_mode {
     bool code32, stack32;
@@ -20,13 +29,15 @@ struct x86_mode {
     bool
         x87_native; /* x87 and MMX may run on the host's unit: CR0.EM, TS clear, every exception masked, none pending */
     bool sse_native; /* the same for SSE: CR0.EM, TS clear, CR4.OSFXSR set, MXCSR masks everything */
+    uint8_t unasked; /* enum x86_mode_part: may be anything in this mode, and are SEG_CLASS_OTHER and false here */
 };
 
 /*
  * Appends the operations of instruction `in`, whose number in the block is ir->n_insns (the caller has set
  * ir->offset[n_insns] and adds the instruction afterwards). False if it has no lowering in this mode: nothing was
- * appended, the caller emits a callout. An instruction that ends a block (isa row `ends` JUMP) appends the END
- * operation. Behind CLD or STD, where that appended something, the mode is another.
+ * appended, the caller emits a callout; what it would have had to know of the mode's `unasked` parts is added to
+ * ir->asked. An instruction that ends a block (isa row `ends` JUMP) appends the END operation. Behind CLD or STD, where
+ * that appended something, the mode is another.
  */
 bool x86_lower(struct ir_block *ir, const struct insn *in, const struct x86_mode *mode);
 

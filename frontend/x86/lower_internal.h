@@ -54,6 +54,10 @@ uint8_t lower_reg(unsigned n, unsigned width);
 /* The operand size, 2 or 4. */
 unsigned lower_opsize(const struct lower *l);
 
+/* Are these parts of the mode known (enum x86_mode_part)? Else they are asked for. */
+bool lower_knows(struct lower *l, unsigned parts);
+bool lower_knows_segment(struct lower *l, unsigned seg);
+
 /* ---- memory ---- */
 
 struct lower_address {

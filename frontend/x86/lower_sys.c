@@ -26,6 +26,8 @@ static bool load_segment(struct lower *l, unsigned seg, uint8_t selector)
 {
     const unsigned class = l->mode->seg[seg];
 
+    if (!lower_knows_segment(l, seg))
+        return false;
     if (is_real_or_v86(l->mode) ? class != SEG_CLASS_64K : seg == SS || class == SEG_CLASS_OTHER)
         return false;
     lower_op(l, is_real_or_v86(l->mode) ? IR_SEG_REAL : IR_SEG_PROT, 2, IR_NONE, selector)->arg = (uint8_t)seg;

@@ -8,12 +8,12 @@
  */
 #include "frontend/x86/lower_internal.h"
 
-static bool unit_is_native(const struct lower *l)
+static bool unit_is_native(struct lower *l)
 {
-    unsigned checks = l->row->checks;
+    const bool x87 = l->row->checks & (FPU_NM | MMX_NM | WAIT_NM), sse = l->row->checks & SSE_NM;
 
-    return (!(checks & (FPU_NM | MMX_NM | WAIT_NM)) || l->mode->x87_native) &&
-           (!(checks & SSE_NM) || l->mode->sse_native);
+    return lower_knows(l, (x87 ? X86_MODE_X87 : 0u) | (sse ? X86_MODE_SSE : 0u)) && (!x87 || l->mode->x87_native) &&
+           (!sse || l->mode->sse_native);
 }
 
 /* The rule's access is the first operand's; the others are read. Registers stand in ModRM, so only memory and the

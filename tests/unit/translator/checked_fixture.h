@@ -161,6 +161,7 @@ static inline struct pair *pair_create(void *engines)
     assert_int_equal(machine_create(&other), 0);
     p->m[0] = engines;
     p->m[1] = other;
+    ask_for_all(engines);
     enter_protected(other, 0);
     attach(other, &variants[INTERP].options);
     for (unsigned i = 0; i < sizeof rom; i++)

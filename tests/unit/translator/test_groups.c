@@ -50,6 +50,33 @@ static void cmpxchg8b_works_between_accesses_of_a_group(void **state)
     }
 }
 
+/* A group in a page with code: what it could not do is interpreted, the rest of its block too; not what lies behind. */
+static void a_detour_ends_where_new_code_begins(void **state)
+{
+    struct machine *m = *state;
+    struct translator *t = m->cpu->translator;
+    const uint32_t inside = CODE + 9, next = CODE + 0x100;
+    const bool leaves_group =
+        t && t->options.accel == ACCEL_JIT && t->options.windows == WINDOW_NEVER && t->options.block_insns > 1;
+
+    if (t)
+        t->options.killed_threshold = 64; /* so often a group fails before a block without groups is worth it */
+    PUT(m, PAGE, 0xf4);
+    run(m, PAGE);
+    /* mov [esi], ecx; mov [esi + 4], edx; test eax, eax; jnz $+2; inc eax; jmp next; next: inc eax; hlt */
+    PUT(m, CODE, 0x89, 0x0e, 0x89, 0x56, 0x04, 0x85, 0xc0, 0x75, 0x00, 0x40, 0xe9, LE32(next - (CODE + 15)));
+    PUT(m, next, 0x40, 0xf4);
+    m->cpu->gpr[ESI] = PLACE;
+    m->cpu->gpr[ECX] = 0x1234;
+    run(m, CODE);
+    assert_int_equal(get32(m, PLACE), 0x1234);
+    assert_int_equal(m->cpu->gpr[EAX], 2);
+    if (t)
+        assert_true(block_exists(t, next));
+    if (leaves_group)
+        assert_false(block_exists(t, inside));
+}
+
 static void fdp_is_where_the_operand_was(void **state)
 {
     struct machine *m = *state;
@@ -70,6 +97,7 @@ static void fdp_is_where_the_operand_was(void **state)
 static const struct engine_test tests[] = {
     TEST(a_group_of_stores_into_code_takes_effect),
     TEST(cmpxchg8b_works_between_accesses_of_a_group),
+    TEST(a_detour_ends_where_new_code_begins),
     TEST(fdp_is_where_the_operand_was),
 };
 
