@@ -455,6 +455,7 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
         .plain = block->plain,
         .may_loop = !t->options.no_chain,
         .counts = t->options.count,
+        .turns = X64_MAX_TURNS,
     };
     uint8_t *end;
 
@@ -484,8 +485,9 @@ static bool emit_block(struct translator *t, struct block *block, bool flat_code
     block->cold = t->cold_at;
     block->cold_bytes = (uint32_t)(job.cold - t->cold_at);
     t->cold_at = job.cold;
-    block->insn_host = arena_take(t, (block->n_insns + 1) * sizeof *block->insn_host);
-    memcpy(block->insn_host, t->insn_host, (block->n_insns + 1) * sizeof *block->insn_host);
+    block->turns = job.turns;
+    block->insn_host = arena_take(t, job.turns * (block->n_insns + 1) * sizeof *block->insn_host);
+    memcpy(block->insn_host, t->insn_host, job.turns * (block->n_insns + 1) * sizeof *block->insn_host);
     for (unsigned i = 0; i <= block->n_insns && !block->stack; i++)
         if (t->stack[i].plus || t->stack[i].flags) {
             block->stack = arena_take(t, (block->n_insns + 1) * sizeof *block->stack);

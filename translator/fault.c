@@ -113,7 +113,7 @@ struct block *faults_find(const struct translator *t, unsigned *insn)
 {
     uint32_t low = 0, high = t->n_blocks;
     struct block *block;
-    uint32_t offset;
+    uint32_t offset, at = 0;
 
     while (high - low > 1) {
         const uint32_t middle = low + (high - low) / 2;
@@ -125,8 +125,9 @@ struct block *faults_find(const struct translator *t, unsigned *insn)
     }
     block = t->block[low];
     offset = (uint32_t)(t->fault.pc - block->code);
-    *insn = 0;
-    while (*insn + 1 < block->n_insns && block->insn_host[*insn + 1] <= offset)
-        ++*insn;
+    /* The last of a turn's offsets is the first of the next one's. */
+    while (at + 2 < block->turns * (block->n_insns + 1) && block->insn_host[at + 1] <= offset)
+        at++;
+    *insn = at % (block->n_insns + 1);
     return block;
 }

@@ -52,7 +52,8 @@ struct block {
     uint8_t *cold; /* the rest of it */
     uint32_t cold_bytes;
     uint32_t first_site, n_sites;
-    uint32_t *insn_host;     /* n_insns + 1 offsets into code */
+    uint32_t turns;          /* of a loop, one behind the other */
+    uint32_t *insn_host;     /* n_insns + 1 offsets into code for each turn */
     struct x64_stack *stack; /* n_insns + 1; NULL: nothing is outstanding anywhere */
     uint16_t *offset;        /* n_insns + 1 offsets in the guest's page */
     struct insn *insn;
@@ -155,7 +156,7 @@ struct translator {
 
     struct ir_block ir; /* scratch of the block being translated */
     struct insn scan[IR_MAX_INSNS];
-    uint32_t insn_host[IR_MAX_INSNS + 1];
+    uint32_t insn_host[IR_MAX_INSNS + X64_MAX_TURNS];
     struct x64_stack stack[IR_MAX_INSNS + 1];
     struct x64_site new_site[IR_MAX_OPS];
     struct x64_link new_link[X64_MAX_LINKS];

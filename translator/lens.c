@@ -21,8 +21,12 @@ static const char *const class_text[] = {
     [PG_CONTROL_SENSITIVE] = "control-sensitive",
     [PG_BEHAVIOUR_SENSITIVE] = "behaviour-sensitive",
 };
-static const char *const site_text[] = {
-    [X64_SITE_MAP] = "memory access", [X64_SITE_CALLOUT] = "callout", [X64_SITE_CALLOUT_END] = "callout, ends"};
+static const char *const site_text[] = {[X64_SITE_MAP] = "memory access",
+                                        [X64_SITE_GROUP] = "group of accesses",
+                                        [X64_SITE_PLAIN] = "group beyond its page",
+                                        [X64_SITE_WINDOW] = "window",
+                                        [X64_SITE_CALLOUT] = "callout",
+                                        [X64_SITE_CALLOUT_END] = "callout, ends"};
 
 /* EIP of guest instruction `i`, or of the byte behind the last one. */
 static uint32_t eip_of(const struct translator *t, const struct block *block, unsigned i)
@@ -147,7 +151,8 @@ static void print_host(const struct translator *t, const struct block *block, co
     const int64_t to_write = (int64_t)(uintptr_t)t->memory.write - (int64_t)(uintptr_t)t->memory.exec;
     size_t left = code_bytes;
     uint64_t address = (uintptr_t)code_memory_exec(&t->memory, code);
-    unsigned guest = 0;
+    const unsigned headings = block->turns * (block->n_insns + 1);
+    unsigned heading = 0;
     csh handle;
     cs_insn *insn;
 
@@ -158,8 +163,10 @@ static void print_host(const struct translator *t, const struct block *block, co
     while (insn && at < end) {
         const char *name = NULL;
 
-        while (code == block->code && guest <= block->n_insns && block->insn_host[guest] <= (size_t)(at - block->code))
-            print_heading(t, block, guest++, LOG_OUT_ASM);
+        for (; code == block->code && heading < headings && block->insn_host[heading] <= (size_t)(at - block->code);
+             heading++)
+            if (heading + 1 == headings || heading % (block->n_insns + 1) != block->n_insns) /* the next turn's first */
+                print_heading(t, block, heading % (block->n_insns + 1), LOG_OUT_ASM);
         if (!cs_disasm_iter(handle, &at, &left, &address, insn)) {
             log_printf(LOG_OUT_ASM, "0x%016" PRIx64 "  (bad)\n", address);
             break;

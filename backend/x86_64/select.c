@@ -843,13 +843,83 @@ static void select_before_loop(struct select *s)
     s->loop_at = s->e.at;
 }
 
+/* Another turn begins as the first one did. */
+static void begin_turn(struct select *s, unsigned turn)
+{
+    s->turn = turn;
+    if (turn == 0)
+        return;
+    s->x87 = (struct x87_notes){0};
+    s->x87_turn.had_note = s->x87_turn.had_data = false;
+    s->n_inner = 0;
+    for (unsigned i = 0; i < s->survey.n_groups; i++)
+        if (!s->survey.group[i].hoisted)
+            s->led[i] = 0;
+}
+
+/* A loop of few instructions is bound by what it does beside them: then it has several turns. */
+#define LOOP_INSNS 32u
+
+static unsigned turns_wanted(const struct select *s)
+{
+    const struct ir_block *ir = s->job->ir;
+    unsigned turns = s->job->turns ? s->job->turns : 1;
+
+    if (!s->survey.loops || s->job->counts)
+        return 1;
+    while (turns > 1 && (turns * ir->n_insns > LOOP_INSNS || turns * ir->n_ops > IR_MAX_OPS))
+        turns--;
+    return turns;
+}
+
 #define OP_ROOM 520u /* no operation needs more, islands in its way included */
+
+static bool select_turn(struct select *s, unsigned turn)
+{
+    struct x64_job *job = s->job;
+    const struct ir_block *ir = job->ir;
+    uint32_t *insn_host = job->insn_host + turn * (ir->n_insns + 1);
+    unsigned insn = 0, before = 0;
+
+    begin_turn(s, turn);
+    if (turn)
+        insn_host[0] = (uint32_t)(s->e.at - job->code);
+    for (uint32_t i = 0; i < ir->n_ops; i++) {
+        const struct ir_op *op = &ir->op[i];
+
+        if (s->e.at + OP_ROOM + 130 * (SELECT_MAX_ISLANDS + s->n_far_islands) > job->limit)
+            return false;
+        select_within_reach(s, op, insn);
+        while (insn < op->insn) {
+            if (++insn < ir->n_insns && s->survey.jumps_from[insn])
+                select_meet(s, insn);
+            if (insn == op->insn)
+                select_begin_esp(s, i);
+            if (job->stack)
+                job->stack[insn] = select_stack(s);
+            insn_host[insn] = (uint32_t)(s->e.at - job->code);
+            if (job->counts && insn < ir->n_insns)
+                select_count(s);
+        }
+        if (i == 0 || op->insn != before)
+            select_note_x87_data(s, i);
+        before = op->insn;
+        /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
+        if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
+            select_unit_prepare(s, &ir->op[i + 1]);
+        if (!select_esp(s, op) && !select_op(s, op))
+            return false;
+        select_end_esp(s, op);
+    }
+    while (insn < ir->n_insns)
+        insn_host[++insn] = (uint32_t)(s->e.at - job->code);
+    return true;
+}
 
 uint8_t *x64_select(struct x64_job *job)
 {
     struct select s;
     const struct ir_block *ir = job->ir;
-    unsigned insn = 0, before = 0;
 
     /* The survey and the islands are filled as they are needed. */
     memset(&s, 0, offsetof(struct select, inner));
@@ -857,6 +927,7 @@ uint8_t *x64_select(struct x64_job *job)
     s.e.at = job->code;
     s.backward = !job->mode->forward;
     survey_block(job, &s.survey);
+    job->turns = turns_wanted(&s);
     job->n_sites = job->n_links = 0;
     if (job->second_page)
         select_page_check(&s);
@@ -867,35 +938,9 @@ uint8_t *x64_select(struct x64_job *job)
         select_before_loop(&s);
     if (job->counts)
         select_count(&s);
-    for (uint32_t i = 0; i < ir->n_ops; i++) {
-        const struct ir_op *op = &ir->op[i];
-
-        if (s.e.at + OP_ROOM + 130 * (SELECT_MAX_ISLANDS + s.n_far_islands) > job->limit)
+    for (unsigned turn = 0; turn < job->turns; turn++)
+        if (!select_turn(&s, turn))
             return NULL;
-        select_within_reach(&s, op, insn);
-        while (insn < op->insn) {
-            if (++insn < ir->n_insns && s.survey.jumps_from[insn])
-                select_meet(&s, insn);
-            if (insn == op->insn)
-                select_begin_esp(&s, i);
-            if (job->stack)
-                job->stack[insn] = select_stack(&s);
-            job->insn_host[insn] = (uint32_t)(s.e.at - job->code);
-            if (job->counts && insn < ir->n_insns)
-                select_count(&s);
-        }
-        if (i == 0 || op->insn != before)
-            select_note_x87_data(&s, i);
-        before = op->insn;
-        /* A unit's registers are loaded before its operand is mapped: that uses RCX too. */
-        if (op->opcode == IR_MAP && i + 1 < ir->n_ops && ir->op[i + 1].opcode == IR_UNIT)
-            select_unit_prepare(&s, &ir->op[i + 1]);
-        if (!select_esp(&s, op) && !select_op(&s, op))
-            return NULL;
-        select_end_esp(&s, op);
-    }
-    while (insn < ir->n_insns)
-        job->insn_host[++insn] = (uint32_t)(s.e.at - job->code);
     if (s.goes_on) {
         const struct ir_op on = {
             .opcode = IR_JMP, .insn = (uint8_t)ir->n_insns, .imm = ir->offset[ir->n_insns], .dst = IR_NONE};

@@ -67,6 +67,8 @@ struct select {
     unsigned n_inner;
     struct stack_notes stack;
     uint8_t *loop_at;             /* where a block that loops goes on */
+    unsigned turn;                /* of job->turns */
+    uint8_t *out[X64_MAX_TURNS];  /* displacements of jumps out of the loop, one in each turn but the last */
     bool has_target;              /* EDX is EIP of the computed jump that ends the block */
     bool backward;                /* DF is set */
     bool goes_on;                 /* the block may go on behind its last instruction, a CALLOUT_END */

@@ -279,16 +279,26 @@ static void loop_back(struct select *s, const struct ir_op *op)
 {
     struct emit *e = &s->e;
 
+    const bool is_last = s->turn + 1 == s->job->turns;
+
     if (!select_x87_carries(s))
         select_note_x87(s);
     s->carried = s->x87;
-    emit_branch_poll(s, op);
-    if (s->x87.last) {
+    if (is_last)
+        emit_branch_poll(s, op);
+    if (s->x87.last && s->turn == 0) {
         emit_op(e, 0, 0xc6, 1, 0, STATE(translated.x87_turns), false);
         emit8(e, 1);
     }
+    if (!is_last) {
+        s->out[s->turn] = emit_jcc32(e, op->arg ^ 1);
+        return;
+    }
     emit_patch32(emit_jcc32(e, op->arg), s->loop_at);
+    for (unsigned i = 0; i < s->turn; i++)
+        emit_patch32(s->out[i], e->at);
     select_note_x87(s);
+    exit_to(s, s->job->ir->offset[op->insn + 1], s->job->ir->offset[op->insn]);
 }
 
 static void jump_within(struct select *s, const struct ir_op *op)
@@ -348,7 +358,6 @@ void select_exit(struct select *s, const struct ir_op *op)
     case IR_JCC:
         if (s->survey.loops) {
             loop_back(s, op);
-            exit_to(s, next, here);
             break;
         }
         if (target_in_page(s, op->imm)) {

@@ -117,14 +117,18 @@ struct x64_job {
     bool plain;                      /* no accesses share a look-up */
     bool may_loop;                   /* a block may jump to its own start without being linked */
     bool counts;                     /* each guest instruction adds 1 to translated.counted when it begins */
+    /* In: so many turns of a loop may stand one behind the other, X64_MAX_TURNS at most. Out: so many do, alike in all
+     * that C code sees. */
+    unsigned turns;
     /* out */
     struct x64_site *site; /* room for IR_MAX_OPS */
     struct x64_link *link; /* room for X64_MAX_LINKS */
     uint32_t n_sites, n_links;
     struct x64_stack *stack; /* at the start of each guest instruction; n_insns + 1. NULL: nothing is outstanding */
-    uint32_t *insn_host;     /* offset in the code of each guest instruction; n_insns + 1 */
+    uint32_t *insn_host;     /* offset in the code of each guest instruction; n_insns + 1 for each turn */
 };
 #define X64_MAX_LINKS  (IR_MAX_OPS + 8u) /* a MAP may have one, beside the ways out */
+#define X64_MAX_TURNS  8u
 #define X64_COLD_BYTES (64u << 10)
 /* Emits the block. Returns the first byte behind it, or NULL if there was no room or an operation is unknown. */
 uint8_t *x64_select(struct x64_job *job);
