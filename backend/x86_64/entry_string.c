@@ -1,10 +1,10 @@
 /*
- * Repeated strings by the host's own string instructions, as far as a page reaches on either side. Segments are flat,
- * addresses 32 bits wide; CMPS and SCAS are for DF clear only.
+ * Repeated strings, as far as a page reaches on either side: MOVS and STOS by the host's own string instructions.
+ * Segments are flat, addresses 32 bits wide; CMPS and SCAS are for DF clear only.
  *
  * Called by blocks. RCX tells whether it was done; the interpreter does what is left if not, and the flags are as
- * before (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were). REP MOVS and STOS go on in the
- * next page; CMPS and SCAS do not, since their count is often just large.
+ * before (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were). What is not done at the end of a
+ * page goes on in the next one, until something wants the run loop.
  */
 #include "backend/x86_64/plan.h"
 #include "backend/x86_64/x64.h"
@@ -121,9 +121,75 @@ static void enter_host(struct routine *r, bool has_source, uint32_t table)
     emit_mov(e, 4, RAX, plan_reg[IR_EAX]);
 }
 
+#define FEW_BYTES 48 /* up to there the host's instructions take longer than plain moves */
+
+/* `width` bytes from [RSI] or of RAX to [RDI]. */
+static void move(struct emit *e, bool is_movs, unsigned width)
+{
+    if (is_movs && width < 4)
+        emit_movzx(e, RAX, width, RM_MEM(RSI, 0));
+    else if (is_movs)
+        emit_mov_load(e, width, RAX, RM_MEM(RSI, 0));
+    emit_mov_store(e, width, RM_MEM(RDI, 0), RAX);
+    if (is_movs)
+        emit_lea(e, 8, RSI, RM_MEM(RSI, (int)width));
+    emit_lea(e, 8, RDI, RM_MEM(RDI, (int)width));
+}
+
+/* MOVS or STOS of RCX elements upward by plain moves, if they are few. Returns a jump for when that is done; behind it
+ * is where they are not. */
+static uint8_t *move_few(struct routine *r, bool is_movs)
+{
+    static const uint64_t repeat[] = {0x0101010101010101, 0x0001000100010001, 0x0000000100000001};
+    struct emit *e = &r->e;
+    uint8_t *many, *overlap = NULL, *last, *done, *again;
+
+    emit_op(e, 0, 0x83, 4, 7, RM_REG(RCX), false); /* cmp */
+    emit8(e, FEW_BYTES >> r->shift);
+    many = emit_jcc8(e, 7);
+    if (is_movs) { /* what is stored may be the next that is loaded */
+        emit_mov(e, 8, RAX, RDI);
+        emit_op(e, 0, 0x29, 8, RSI, RM_REG(RAX), false); /* sub */
+        emit_op(e, 0, 0x83, 8, 7, RM_REG(RAX), false);   /* cmp */
+        emit8(e, 8);
+        overlap = emit_jcc8(e, 2);
+    } else {
+        if (r->shift < 2)
+            emit_movzx(e, RAX, 1u << r->shift, RM_REG(RAX));
+        emit_mov_imm64(e, RSI, repeat[r->shift]);
+        emit_op(e, 0, 0x0faf, 8, RAX, RM_REG(RSI), false); /* imul: RAX has no more bits than an element */
+    }
+    if (r->shift) {
+        emit_op(e, 0, 0xc1, 4, 4, RM_REG(RCX), false); /* shl */
+        emit8(e, r->shift);
+    }
+    again = e->at;
+    emit_op(e, 0, 0x83, 4, 5, RM_REG(RCX), false); /* sub */
+    emit8(e, 8);
+    last = emit_jcc8(e, 2);
+    move(e, is_movs, 8);
+    emit_jmp_to(e, again);
+    emit_patch8(last, e->at);
+    for (unsigned width = 4; width >= 1u << r->shift; width /= 2) { /* RCX, less 8, has the same low bits */
+        uint8_t *without;
+
+        emit_op(e, 0, 0xf6, 1, 0, RM_REG(RCX), false); /* test */
+        emit8(e, width);
+        without = emit_jcc8(e, 4);
+        move(e, is_movs, width);
+        emit_patch8(without, e->at);
+    }
+    done = emit_jmp8(e);
+    emit_patch8(many, e->at);
+    if (is_movs)
+        emit_patch8(overlap, e->at);
+    return done;
+}
+
 static void host_string(struct routine *r, unsigned prefix, unsigned opcode)
 {
     struct emit *e = &r->e;
+    uint8_t *const done = r->is_down ? NULL : move_few(r, (opcode & 0xfe) == 0xa4);
 
     if (r->is_down)
         emit8(e, 0xfd); /* std */
@@ -133,11 +199,110 @@ static void host_string(struct routine *r, unsigned prefix, unsigned opcode)
     emit8(e, opcode | (r->shift != 0));
     if (r->is_down)
         emit8(e, 0xfc); /* cld */
-    emit8(e, 0x5e);     /* pop rsi */
-    emit8(e, 0x5f);     /* pop rdi */
+    else
+        emit_patch8(done, e->at);
+    emit8(e, 0x5e); /* pop rsi */
+    emit8(e, 0x5f); /* pop rdi */
 }
 
-/* REP MOVS or STOS: page by page, until something wants the run loop. */
+/* In the next page, unless something wants the run loop. */
+static void go_on(struct routine *r, const uint8_t *again)
+{
+    emit_op(&r->e, 0, 0x83, 8, 7, STATE(translated.run_ok), false); /* cmp qword [run_ok], 0 */
+    emit8(&r->e, 0);
+    slow_if(r, 4);
+    emit_jmp_to(&r->e, again);
+}
+
+/* An element of host memory, RCX of them behind what `base` has. */
+static struct rm element(const struct routine *r, unsigned base, int32_t bytes)
+{
+    return RM_SIB(base, RCX, r->shift, bytes);
+}
+
+/* The host's flags as REP CMPS or SCAS would make them for one element. */
+static void compare_element(struct routine *r, bool is_cmps, int32_t bytes)
+{
+    struct emit *e = &r->e;
+    const unsigned width = 1u << r->shift;
+
+    if (is_cmps && width < 4)
+        emit_movzx(e, RAX, width, element(r, RSI, bytes));
+    else if (is_cmps)
+        emit_mov_load(e, 4, RAX, element(r, RSI, bytes));
+    emit_op(e, 0, width == 1 ? 0x3a : 0x3b, width, RAX, element(r, RDI, bytes), false); /* cmp */
+}
+
+/* Skips sixteen bytes at a time that are equal. */
+static void skip_equal(struct routine *r)
+{
+    const int elements = 16 >> r->shift;
+    struct emit *e = &r->e;
+    uint8_t *few, *differ[2], *const again = e->at;
+
+    emit_op(e, 0, 0x83, 8, 7, RM_REG(RCX), false); /* cmp rcx, -elements: fewer are left */
+    emit8(e, (unsigned)-elements);
+    few = emit_jcc8(e, 15);
+    for (unsigned i = 0; i < 2; i++) {
+        emit_mov_load(e, 8, RAX, element(r, RSI, 8 * (int)i));
+        emit_op(e, 0, 0x3b, 8, RAX, element(r, RDI, 8 * (int)i), false);
+        differ[i] = emit_jcc8(e, 5);
+    }
+    emit_op(e, 0, 0x83, 8, 0, RM_REG(RCX), false); /* add */
+    emit8(e, (unsigned)elements);
+    emit_jmp_to(e, again);
+    emit_patch8(few, e->at);
+    emit_patch8(differ[0], e->at);
+    emit_patch8(differ[1], e->at);
+}
+
+#define MANY_BYTES 64 /* from there on some hosts' SCASB is faster than any loop */
+
+/* What REP CMPS or SCAS does with RCX > 0 elements. The host's begins slowly, and takes several cycles for each element
+ * but bytes. */
+static void compare(struct routine *r, bool is_cmps, bool while_equal)
+{
+    const bool is_scasb = !is_cmps && r->shift == 0;
+    const int32_t last = -(1 << r->shift);
+    struct emit *e = &r->e;
+    uint8_t *none, *stops, *stopped, *again, *few = NULL, *scanned = NULL;
+
+    if (is_scasb) {
+        emit_op(e, 0, 0x83, 4, 7, RM_REG(RCX), false); /* cmp */
+        emit8(e, MANY_BYTES);
+        few = emit_jcc8(e, 6);
+        emit8(e, while_equal ? 0xf3 : 0xf2);
+        emit8(e, 0xae);
+        scanned = emit_jmp8(e);
+        emit_patch8(few, e->at);
+    }
+
+    if (is_cmps)
+        emit_lea(e, 8, RSI, element(r, RSI, 0));
+    emit_lea(e, 8, RDI, element(r, RDI, 0));
+    emit_op(e, 0, 0xf7, 8, 3, RM_REG(RCX), false); /* neg: from the end on */
+    if (is_cmps && while_equal)
+        skip_equal(r);
+    emit_op(e, 0, 0x85, 8, RCX, RM_REG(RCX), false); /* test */
+    none = emit_jcc8(e, 4);
+    again = e->at;
+    compare_element(r, is_cmps, 0);
+    stops = emit_jcc8(e, while_equal ? 5 : 4);
+    emit_op(e, 0, 0xff, 8, 0, RM_REG(RCX), false); /* inc */
+    emit_patch8(emit_jcc8(e, 5), again);
+    emit_patch8(none, e->at);
+    compare_element(r, is_cmps, last); /* for its flags */
+    stopped = emit_jmp8(e);
+    emit_patch8(stops, e->at);
+    emit_op(e, 0, 0xf7, 8, 2, RM_REG(RCX), false); /* not: what is left behind the one that ended it */
+    emit_patch8(stopped, e->at);
+    if (is_scasb)
+        emit_patch8(scanned, e->at);
+    emit8(e, 0x5e); /* pop rsi */
+    emit8(e, 0x5f); /* pop rdi */
+}
+
+/* REP MOVS or STOS. */
 static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs, bool is_down)
 {
     struct routine r = {.e = {code}, .shift = shift, .is_down = is_down};
@@ -157,10 +322,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs, bool i
     emit_lea(e, 4, edi, RM_SIB(edi, RDX, shift, 0));
     emit_op(e, 0, is_down ? 0x01 : 0x29, 4, RDX, RM_REG(ecx), false); /* sub ecx, edx, or add what is negative */
     done = emit_jcc8(e, 4);
-    emit_op(e, 0, 0x83, 8, 7, STATE(translated.run_ok), false); /* cmp qword [run_ok], 0 */
-    emit8(e, 0);
-    slow_if(&r, 4);
-    emit_jmp_to(e, again);
+    go_on(&r, again);
     emit_patch8(done, e->at);
     put_back_flags(e);
     emit_mov_imm32(e, RCX, 1);
@@ -174,13 +336,14 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     struct routine r = {.e = {code}, .shift = shift};
     struct emit *e = &r.e;
     const unsigned esi = plan_reg[IR_ESI], edi = plan_reg[IR_EDI], ecx = plan_reg[IR_ECX];
-    uint8_t *stopped, *counted, *found;
+    uint8_t *again, *stopped, *counted, *found;
 
     return_if_none(e);
     keep_flags(e);
+    again = e->at;
     enter_host(&r, is_cmps, FLAT_OFFSET_READ1);
-    host_string(&r, while_equal ? 0xf3 : 0xf2, is_cmps ? 0xa6 : 0xae);
-    /* No flag changes from here on. RDX = how many were done. */
+    compare(&r, is_cmps, while_equal);
+    /* No flag changes from here on. RCX = how many were not done, RDX will be how many were. */
     emit_mov(e, 4, RAX, RCX);
     emit_op(e, 0, 0xf7, 4, 2, RM_REG(RAX), false);
     emit_lea(e, 4, RDX, RM_SIB(RDX, RAX, 0, 1));
@@ -199,6 +362,7 @@ static uint8_t *emit_comparison(uint8_t *code, unsigned shift, bool is_cmps, boo
     emit_mov(e, 4, RCX, ecx);
     counted = emit_jrcxz(e);
     emit_patch8(counted, done);
+    go_on(&r, again);
     return leave_the_rest(&r);
 }
 
