@@ -177,6 +177,7 @@ static void map_range(struct phys *phys, phys_addr base, uint64_t size, const st
     if (base >= PHYS_LIMIT || size == 0)
         return;
     phys_addr end = size < PHYS_LIMIT - base ? base + size : PHYS_LIMIT;
+    bool was_memory = false;
     for (phys_addr page = base & PHYS_PAGE_MASK; page < end; page += PHYS_PAGE_SIZE) {
         if (content->kind == SLOT_UNMAPPED && phys->table[page >> (PHYS_PAGE_SHIFT + PHYS_TABLE_SHIFT)] == phys->empty)
             continue;
@@ -186,12 +187,13 @@ static void map_range(struct phys *phys, phys_addr base, uint64_t size, const st
         if (slot_has_host(content)) /* as an integer: byte 0 of a partly mapped page may lie before the buffer */
             in_page.host = (uint8_t *)((uintptr_t)content->host + (uintptr_t)(page - base));
         struct phys_slot *slot = own_slot_at(phys, page);
+        was_memory |= slot && slot_has_host(slot);
         if (!slot || !replace_in_page(slot, from, to, &in_page))
             log_once(&phys->out_of_memory_said, "phys: out of host memory, mapping of %llx is unchanged\n",
                      (unsigned long long)page);
     }
     if (phys->remapped)
-        phys->remapped(phys->remapped_opaque);
+        phys->remapped(phys->remapped_opaque, was_memory);
 }
 
 static void map_ram(struct phys *phys, phys_addr base, uint64_t size, uint64_t ram_offset, enum slot_kind kind)
@@ -236,7 +238,7 @@ void phys_unmap(struct phys *phys, phys_addr base, uint64_t size)
     map_range(phys, base, size, &(struct phys_slot){.kind = SLOT_UNMAPPED});
 }
 
-void phys_on_remap(struct phys *phys, void (*remapped)(void *opaque), void *opaque)
+void phys_on_remap(struct phys *phys, void (*remapped)(void *opaque, bool was_memory), void *opaque)
 {
     phys->remapped = remapped;
     phys->remapped_opaque = opaque;
@@ -249,7 +251,7 @@ void phys_set_a20(struct phys *phys, bool enabled)
     phys->a20 = enabled;
     set_gate_mask(phys);
     if (phys->remapped)
-        phys->remapped(phys->remapped_opaque);
+        phys->remapped(phys->remapped_opaque, true);
 }
 
 bool phys_a20(const struct phys *phys)

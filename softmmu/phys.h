@@ -44,8 +44,9 @@ void phys_map_ram_readonly(struct phys *phys, phys_addr base, uint64_t size, uin
 void phys_map_rom(struct phys *phys, phys_addr base, uint64_t size, uint8_t *host);
 void phys_map_mmio(struct phys *phys, phys_addr base, uint64_t size, const struct bus_ops *ops, void *self);
 void phys_unmap(struct phys *phys, phys_addr base, uint64_t size);
-/* Called after any mapping changes; the CPU flushes its TLB and decoded code. */
-void phys_on_remap(struct phys *phys, void (*remapped)(void *opaque), void *opaque);
+/* Called after any mapping changes; the CPU flushes its TLB, and its code if `was_memory`: RAM or ROM lay there, so
+ * that somebody may have their host address. */
+void phys_on_remap(struct phys *phys, void (*remapped)(void *opaque, bool was_memory), void *opaque);
 
 /* A20 gate: while off, bit 20 of every CPU address is forced to 0 (DMA is unaffected). Calls on_remap when it moves. */
 void phys_set_a20(struct phys *phys, bool enabled);
@@ -78,7 +79,8 @@ bool phys_is_watched(const struct phys *phys, phys_addr page);
 /* For writers that store through a host pointer: reports to the watch if the page is watched. */
 void phys_note_write(struct phys *phys, phys_addr address, unsigned len_bytes);
 
-/* For people: what lies at `address`, and how far it goes on from there. RAM that the guest cannot write is PHYS_ROM. */
+/* For people: what lies at `address`, and how far it goes on from there. RAM that the guest cannot write is PHYS_ROM.
+ */
 struct phys_region {
     phys_addr first;
     uint64_t len_bytes; /* 0: `address` is beyond the bus */

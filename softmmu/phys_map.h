@@ -63,7 +63,7 @@ struct phys {
     bool a20;
     uint8_t *unmapped_logged; /* one bit per page */
     bool out_of_memory_said;
-    void (*remapped)(void *opaque);
+    void (*remapped)(void *opaque, bool was_memory);
     void *remapped_opaque;
     void (*written)(void *opaque, phys_addr address, unsigned len_bytes);
     void *written_opaque;

@@ -17,12 +17,14 @@
 #define PAT_RESET         0x0007040600070406ull
 #define APIC_BASE_RESET   0xfee00100ull /* bit 8: boot processor */
 
-static void remapped(void *opaque)
+static void remapped(void *opaque, bool was_memory)
 {
     struct cpu *cpu = opaque;
 
-    /* The instruction that did it (OUT) finishes; then everything cached by physical address is looked up again. */
     mmu_flush(&cpu->mmu);
+    if (!was_memory) /* a device's registers came or went: nobody has code or a host address there */
+        return;
+    /* The instruction that did it (OUT) finishes; then everything cached by physical address is looked up again. */
     code_kill_running(cpu);
     cpu_set_event(cpu, CPU_EVENT_FLUSH);
 }

@@ -96,8 +96,9 @@ static inline void on_written(void *opaque, phys_addr address, unsigned len_byte
     f->written[f->n_written++].len_bytes = len_bytes;
 }
 
-static inline void on_remap(void *opaque)
+static inline void on_remap(void *opaque, bool was_memory)
 {
+    (void)was_memory;
     mmu_flush(&((struct fixture *)opaque)->mmu);
 }
 

@@ -71,9 +71,16 @@ static void assert_seen(const struct probe *probe, unsigned i, bool is_write, ui
     assert_int_equal(probe->seen[i].width, width);
 }
 
-static void count_call(void *opaque)
+struct remaps {
+    unsigned n, of_memory;
+};
+
+static void count_call(void *opaque, bool was_memory)
 {
-    (*(unsigned *)opaque)++;
+    struct remaps *remaps = opaque;
+
+    remaps->n++;
+    remaps->of_memory += was_memory;
 }
 
 struct writes {
@@ -325,20 +332,45 @@ static void each_remap_calls_back(void **state)
     struct phys *phys = *state;
     struct probe probe = {0};
     uint8_t rom[16] = {0};
-    unsigned calls = 0;
+    struct remaps calls = {0};
     phys_on_remap(phys, count_call, &calls);
     phys_map_ram(phys, 0, MIB, 0);
     phys_map_ram_readonly(phys, 0, 0x1000, 0);
     phys_map_rom(phys, 0x2000, sizeof rom, rom);
     phys_map_mmio(phys, 0x3000, 4, &probe8, &probe);
     phys_unmap(phys, 0x3000, 4);
-    assert_int_equal(calls, 5);
+    assert_int_equal(calls.n, 5);
     phys_set_a20(phys, true); /* already on */
-    assert_int_equal(calls, 5);
+    assert_int_equal(calls.n, 5);
     phys_set_a20(phys, false);
-    assert_int_equal(calls, 6);
+    assert_int_equal(calls.n, 6);
     phys_unmap(phys, 0x5000, 0);
-    assert_int_equal(calls, 6);
+    assert_int_equal(calls.n, 6);
+}
+
+static void a_remap_tells_whether_memory_was_there(void **state)
+{
+    struct phys *phys = *state;
+    struct probe probe = {0};
+    uint8_t rom[16] = {0};
+    struct remaps calls = {0};
+    phys_map_ram(phys, 0, MIB, 0);
+    phys_on_remap(phys, count_call, &calls);
+    phys_map_mmio(phys, 0xe0000000, 0x3000, &probe8, &probe); /* over nothing */
+    phys_unmap(phys, 0xe0001000, 0x1000);                      /* a device */
+    phys_map_rom(phys, 0xe0001000, sizeof rom, rom);           /* over nothing */
+    phys_map_mmio(phys, MIB, 0x1000, &probe8, &probe);
+    assert_int_equal(calls.of_memory, 0);
+    phys_map_mmio(phys, MIB - 0x1000, 0x2000, &probe8, &probe); /* the first of two pages */
+    assert_int_equal(calls.of_memory, 1);
+    phys_map_ram_readonly(phys, 0x1000, 0x1000, 0x1000);
+    phys_map_ram(phys, 0x1000, 0x1000, 0x1000);
+    phys_unmap(phys, 0xe0001000, sizeof rom);
+    phys_unmap(phys, 0x2000, 16);
+    assert_int_equal(calls.of_memory, 4); /* a page shared by several is none */
+    phys_set_a20(phys, false);
+    assert_int_equal(calls.of_memory, 5);
+    assert_int_equal(calls.n, 10);
 }
 
 static void a20_off_clears_bit_20_of_cpu_addresses_only(void **state)
@@ -550,6 +582,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_small_mappings_match_a_byte_map, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_may_unmap_itself_while_it_is_accessed, setup, teardown),
         cmocka_unit_test_setup_teardown(each_remap_calls_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_remap_tells_whether_memory_was_there, setup, teardown),
         cmocka_unit_test_setup_teardown(a20_off_clears_bit_20_of_cpu_addresses_only, setup, teardown),
         cmocka_unit_test_setup_teardown(unmapped_reads_are_ones_and_logged_once_per_page, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watched_page_reports_every_writer, setup, teardown),

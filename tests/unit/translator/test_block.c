@@ -425,6 +425,37 @@ static void memory_mapped_anew_takes_effect_behind_the_out(void **state)
     }
 }
 
+static void come_and_go_write(void *self, uint32_t offset, uint32_t value, unsigned width)
+{
+    static struct patcher patcher;
+
+    patcher = (struct patcher){.phys = self, .address = DATA};
+    if (value & 1)
+        phys_map_mmio(self, 0xe0000000, PHYS_PAGE_SIZE, &patcher_ops, &patcher);
+    else
+        phys_unmap(self, 0xe0000000, PHYS_PAGE_SIZE);
+}
+static const struct bus_ops come_and_go_ops = {.name = "come and go", .write = come_and_go_write};
+
+/* As PCI devices do while a kernel looks for their sizes. */
+static void a_device_that_comes_and_goes_leaves_translations_alone(void **state)
+{
+    struct machine *m = *state;
+    uint64_t flushes = 0;
+
+    PUT(m, CODE, 0xe6, 0x81, 0x8a, 0x1d, LE32(0xe0000000), HLT); /* out 81h, al; mov bl, [e0000000h]; hlt */
+    bus_map_ports(m->bus, 0x81, 1, &come_and_go_ops, m->phys);
+    for (unsigned i = 0; i < 6; i++) {
+        m->cpu->gpr[EAX] = i;
+        run(m, CODE);
+        assert_int_equal(m->cpu->gpr[EBX] & 0xff, i & 1 ? 0x5a : 0xff);
+        if (m->cpu->translator && i == 0)
+            flushes = m->cpu->translator->count.flushes;
+    }
+    if (m->cpu->translator)
+        assert_int_equal(m->cpu->translator->count.flushes, flushes);
+}
+
 /* ---- chains ---- */
 
 /* A jumps to B, in this page or another one; once they are linked B changes. */
@@ -846,6 +877,7 @@ static const struct engine_test tests[] = {
     TEST(so_can_one_to_a_device_or_to_the_code),
     TEST(code_in_rom_runs_and_cannot_be_changed),
     TEST(memory_mapped_anew_takes_effect_behind_the_out),
+    TEST(a_device_that_comes_and_goes_leaves_translations_alone),
     TEST(a_jump_within_the_page_follows_a_changed_block),
     TEST(a_jump_to_another_page_follows_a_changed_block),
     TEST(a_conditional_jump_follows_both_of_its_blocks),
