@@ -41,7 +41,7 @@ struct x64_entry {
 uint8_t *x64_emit_entry(uint8_t *code, struct x64_entry *out);
 /* Its part for repeated strings. */
 uint8_t *x64_emit_strings(uint8_t *code, struct x64_entry *out);
-#define X64_ENTRY_BYTES 8192u
+#define X64_ENTRY_BYTES 16384u
 
 /* Where C code continues a block, or leaves it: what cpu->translated.slow and friends find behind a call. A WINDOW is
  * an access that the host's MMU translates: cpu->translated.fault finds it by the faulting instruction's address. */
