@@ -1,6 +1,7 @@
 /*
- * Repeated strings, as far as a page reaches on either side: MOVS and STOS by the host's own string instructions.
- * Segments are flat, addresses 32 bits wide; CMPS and SCAS are for DF clear only.
+ * Repeated strings, as far as a page reaches on either side: MOVS and STOS by the host's own, unless they are short;
+ * CMPS and SCAS by loops, but for long SCASB. Segments are flat, addresses 32 bits wide; CMPS and SCAS are for DF clear
+ * only.
  *
  * Called by blocks. RCX tells whether it was done; the interpreter does what is left if not, and the flags are as
  * before (SDM vol. 2B, "REP": a fault on the way restores EFLAGS to what they were). What is not done at the end of a
@@ -186,17 +187,17 @@ static uint8_t *move_few(struct routine *r, bool is_movs)
     return done;
 }
 
-static void host_string(struct routine *r, unsigned prefix, unsigned opcode)
+static void move_all(struct routine *r, bool is_movs)
 {
     struct emit *e = &r->e;
-    uint8_t *const done = r->is_down ? NULL : move_few(r, (opcode & 0xfe) == 0xa4);
+    uint8_t *const done = r->is_down ? NULL : move_few(r, is_movs);
 
     if (r->is_down)
         emit8(e, 0xfd); /* std */
     if (r->shift == 1)
         emit8(e, 0x66);
-    emit8(e, prefix);
-    emit8(e, opcode | (r->shift != 0));
+    emit8(e, 0xf3);
+    emit8(e, (is_movs ? 0xa4 : 0xaa) | (r->shift != 0));
     if (r->is_down)
         emit8(e, 0xfc); /* cld */
     else
@@ -314,7 +315,7 @@ static uint8_t *emit_routine(uint8_t *code, unsigned shift, bool is_movs, bool i
     keep_flags(e);
     again = e->at;
     enter_host(&r, is_movs, FLAT_OFFSET_WRITE1);
-    host_string(&r, 0xf3, is_movs ? 0xa4 : 0xaa);
+    move_all(&r, is_movs);
     if (is_down)
         emit_op(e, 0, 0xf7, 8, 3, RM_REG(RDX), false); /* neg */
     if (is_movs)
